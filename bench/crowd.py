@@ -1,0 +1,186 @@
+"""A crowd of users in one engine: what a user takes in memory, what an event and a tick cost.
+
+Run as a program (`python -m bench.crowd USERS EVENTS`) it makes USERS users, each with a cart left
+behind and so a pending timer, measures, and prints one JSON object; `measure_crowd` compares two
+such runs.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from bench.measure import Figure, middle, run
+from config.load import load
+from connectors.events import Decoder, RawBatch
+from flows.partition import Engine
+
+BATCH = 5000
+TICKS = 50
+LOG_START_MS = 1_767_225_600_000
+"""2026-01-01. All of the crowd's life takes place within half an hour: no timer is due."""
+
+CROWD_MS = 20 * 60 * 1000
+CONTEXT = (
+    b'"context":{"library":{"name":"analytics.js","version":"2.1.0"},'
+    b'"page":{"path":"/products/%d"}},"timestamp":"%b","receivedAt":"%b"}'
+)
+IDENTIFY = b'{"type":"identify","userId":"%b","messageId":"%b","traits":{"country":"DE"},' + CONTEXT
+ITEM = (
+    b'{"type":"track","event":"%b","userId":"%b","messageId":"%b","properties":{"product_id":"sku-%d",'
+    b'"price":%d.99,"quantity":1,"category":"category-%d","cart_id":"cart-%d"},'
+) + CONTEXT
+BEHAVIOUR = (b"", b"Product Viewed", b"Product Viewed", b"Product Added", b"Product Viewed")
+"""What each user does first, in this order; the empty one is an identify."""
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """What one crowd gave. Seconds are CPU seconds."""
+
+    users: int
+    resident_bytes: int
+    event_seconds: float
+    tick_seconds: float
+
+
+def measure_crowd(*, small_users: int, large_users: int, events: int, rounds: int) -> list[Figure]:
+    """Compare a small crowd with a large one, each in processes of their own, turn by turn."""
+    small, large = [], []
+    for _ in range(rounds):
+        small.append(_in_a_process(small_users, events))
+        large.append(_in_a_process(large_users, events))
+    resident = middle([float(one.resident_bytes) for one in large]) - middle(
+        [float(one.resident_bytes) for one in small]
+    )
+    small_us = middle([one.event_seconds for one in small]) * 1e6
+    large_us = middle([one.event_seconds for one in large]) * 1e6
+    tick_ms = middle([one.tick_seconds for one in large]) * 1e3
+    return [
+        Figure(
+            name=f"memory per user at {large_users:,} users",
+            value=resident / (large_users - small_users),
+            unit="bytes",
+            at_most=1536,
+        ),
+        Figure(name=f"an event at {small_users:,} users", value=small_us, unit="us"),
+        Figure(name=f"an event at {large_users:,} users", value=large_us, unit="us"),
+        Figure(name="what it costs more", value=large_us - small_us, unit="us", at_most=1.0),
+        Figure(
+            name=f"a tick over {large_users:,} timers, none due",
+            value=tick_ms,
+            unit="ms",
+            at_most=20.0,
+        ),
+    ]
+
+
+def measure_here(users: int, events: int) -> Measured:
+    """Make the crowd in this process and measure it. CPU time is that of decoding and applying."""
+    config = load(None)
+    decoder, engine = Decoder(config), Engine(config)
+    for batch in first_messages(users):
+        apply(decoder, engine, batch)
+    assert engine.counters.users == users, "every user of the crowd must be known"
+    gc.collect()
+    resident_bytes = _resident_bytes()
+    later = [apply(decoder, engine, batch) / BATCH for batch in more_messages(users, events)]
+    return Measured(
+        users=users,
+        resident_bytes=resident_bytes,
+        event_seconds=middle(later),
+        tick_seconds=middle([_tick(decoder, engine) for _ in range(TICKS)]),
+    )
+
+
+def apply(decoder: Decoder, engine: Engine, batch: RawBatch) -> float:
+    """Decode a batch, apply it and render its triggers; the CPU seconds this took."""
+    started = time.process_time()
+    decoded = decoder.decode(batch, last=False)
+    next_offset = int(batch.offset[-1]) + 1
+    engine.process(decoded.columns, clock_ms=decoded.clock_ms, next_offset=next_offset).triggers()
+    seconds = time.process_time() - started
+    assert not decoded.dead_letters, decoded.dead_letters[0]
+    return seconds
+
+
+def first_messages(users: int) -> Iterator[RawBatch]:
+    """What makes the crowd: each user's first messages, user after user."""
+    total = users * len(BEHAVIOUR)
+    for first in range(0, total, BATCH):
+        at_ms = LOG_START_MS + first * CROWD_MS // total
+        who = [
+            (number, number // len(BEHAVIOUR)) for number in range(first, min(first + BATCH, total))
+        ]
+        yield _raw_batch(who, at_ms, first)
+
+
+def more_messages(users: int, events: int) -> Iterator[RawBatch]:
+    """What users drawn at random do afterwards, in whole batches."""
+    chance = random.Random(users)
+    first = users * len(BEHAVIOUR)
+    for start in range(first, first + events, BATCH):
+        who = [(number, chance.randrange(users)) for number in range(start, start + BATCH)]
+        yield _raw_batch(who, LOG_START_MS + CROWD_MS, start)
+
+
+def _raw_batch(who: list[tuple[int, int]], at_ms: int, first_offset: int) -> RawBatch:
+    """Messages (number in the log, user) as a broker would hand them over: with their log times."""
+    at = str(np.datetime64(at_ms, "ms")).encode() + b"Z"
+    values = [_message(number, b"user-%031d" % user, at) for number, user in who]
+    length = np.array([len(value) for value in values], np.int64)
+    return RawBatch(
+        data=np.frombuffer(b"".join(values), np.uint8),
+        start=np.cumsum(length) - length,
+        length=length,
+        offset=np.arange(first_offset, first_offset + len(values), dtype=np.int64),
+        log_ms=np.full(len(values), at_ms, np.int64),
+    )
+
+
+def _message(number: int, user_id: bytes, at: bytes) -> bytes:
+    """Message `number` of the log, about 380 bytes."""
+    event = BEHAVIOUR[number % len(BEHAVIOUR)]
+    message_id = b"message-%016d" % number
+    if not event:
+        return IDENTIFY % (user_id, message_id, number, at, at)
+    item = number * 7919 % 10_000
+    about = (item, item % 90, item % 40, number // len(BEHAVIOUR))
+    return ITEM % (event, user_id, message_id, *about, number, at, at)
+
+
+def _tick(decoder: Decoder, engine: Engine) -> float:
+    """Tell the engine that another millisecond has passed; the CPU seconds this took."""
+    before = engine.checkpoint
+    nothing = decoder.decode(_raw_batch([], before.clock_ms, before.next_offset), last=False)
+    started = time.process_time()
+    batch = engine.process(
+        nothing.columns, clock_ms=before.clock_ms + 1, next_offset=before.next_offset
+    )
+    seconds = time.process_time() - started
+    assert not batch.decisions(), "no timer may be due"
+    return seconds
+
+
+def _resident_bytes() -> int:
+    """What this process holds in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def _in_a_process(users: int, events: int) -> Measured:
+    output = run(sys.executable, "-m", "bench.crowd", str(users), str(events)).output
+    return msgspec.json.decode(output, type=Measured)
+
+
+if __name__ == "__main__":
+    figures = measure_here(users=int(sys.argv[1]), events=int(sys.argv[2]))
+    sys.stdout.buffer.write(msgspec.json.encode(figures))

@@ -1,0 +1,186 @@
+"""events.toml: which events exist, which of their fields count, which must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from config.limits import EVENTS_MAX, FIELDS_MAX, PATH_DEPTH_MAX
+from config.names import check_name
+from config.problems import Place, shown
+from config.schema import LINE_FIELDS, MESSAGE_TYPES, EventDef, Field, FieldType
+from config.tables import NOT_YET, Table, check_each, check_text
+
+FIELD_TYPES: tuple[FieldType, ...] = ("text", "number", "money", "flag", "lines")
+STANDARD_TYPES: dict[str, FieldType] = {
+    "item": "text",
+    "category": "text",
+    "cart_id": "text",
+    "channel": "text",
+    "price": "money",
+    "amount": "money",
+    "quantity": "number",
+    "lines": "lines",
+}
+"""The engine itself reads fields of these names (carts, consent), so their types are not open."""
+
+TRAIT_PREFIX = "traits."
+MESSAGE_EVENTS = tuple(name for name in MESSAGE_TYPES if name != "track")
+UNSUBSCRIBED = EventDef(
+    name="Unsubscribed",
+    fields=(Field(name="channel", path=("properties", "channel"), type="text"),),
+)
+
+Events = dict[str, EventDef | None]
+"""Event definitions by name, in file order; None for one whose table could not be read."""
+
+
+def read_events(table: Table, traits: Iterable[str]) -> Events:
+    """The events of events.toml, then "identify" and "Unsubscribed" if it leaves them out.
+
+    `traits` are those that close channels: they become flags of "identify", named "traits.<trait>".
+    """
+    events: Events = {}
+    types: dict[str, tuple[FieldType, str]] = {}
+
+    def read(name: str, content: object, place: Place) -> None:
+        if check_text(name, place):
+            events[name] = read_event(name, Table(content, place))
+            check_types(events[name], types, place)
+
+    check_each(table, EVENTS_MAX, read)
+    known = events.setdefault("Unsubscribed", UNSUBSCRIBED)
+    if known is not None:
+        events["Unsubscribed"] = with_fields(known, UNSUBSCRIBED.fields)
+    identify = events.setdefault("identify", EventDef(name="identify"))
+    if identify is not None:
+        events["identify"] = with_fields(identify, map(trait_flag, traits))
+    return events
+
+
+def trait_flag(trait: str) -> Field:
+    """The field of `identify` that closes a channel."""
+    name = f"{TRAIT_PREFIX}{trait}"
+    return Field(name=name, path=tuple(name.split(".")), type="flag")
+
+
+def read_event(name: str, table: Table) -> EventDef | None:
+    """One event; None when its fields could not be read, so that none is said to be missing."""
+    own = table.table("fields")
+    fields = read_fields(own) if own is not None else ()
+    names = [field.name for field in fields]
+    require = table.texts("require", default=())
+    table.close()
+    if not table.is_table or (own is not None and not own.is_table):
+        return None
+    for field_name in require:
+        if field_name not in names:
+            table.place.at("require").report_unknown("field", field_name, names)
+    event = EventDef(name=name, fields=fields, require=require)
+    return with_fields(event, line_fields()) if "lines" in names else event
+
+
+def read_fields(table: Table) -> tuple[Field, ...]:
+    """The fields of one event, in file order."""
+    fields: list[Field] = []
+
+    def read(name: str, content: object, place: Place) -> None:
+        if check_name("field", name, place):
+            fields.append(read_field(name, content, place))
+
+    check_each(table, FIELDS_MAX, read)
+    check_paths(fields, table.place)
+    return tuple(fields)
+
+
+def read_field(name: str, content: object, place: Place) -> Field:
+    """A field: a path, whose type follows from the name, or `{ path = ..., type = ... }`."""
+    standard: FieldType = STANDARD_TYPES.get(name, "text")
+    if not isinstance(content, dict):
+        return Field(name=name, path=read_path(content, place), type=standard)
+    table = Table(content, place)
+    path_text = table.text("path")
+    path = read_path(path_text, place.at("path")) if path_text else ()
+    field_type = table.choice("type", FIELD_TYPES, default=standard)
+    table.close()
+    if name in STANDARD_TYPES and field_type != standard:
+        place.at("type").report(f"'{name}' is always of type {standard}, got {field_type}")
+        field_type = standard
+    elif field_type == "lines" and name != "lines":
+        place.at("type").report("only the field named 'lines' is of type lines")
+    return Field(name=name, path=path, type=field_type)
+
+
+def read_path(content: object, place: Place) -> tuple[str, ...]:
+    """Where a field stands in a message: below `properties`, or where its prefix says.
+
+    >>> read_path("shipping.method", Place([], "events.toml"))
+    ('properties', 'shipping', 'method')
+    >>> read_path("traits.country", Place([], "events.toml"))
+    ('traits', 'country')
+    """
+    if not check_text(content, place):
+        return ()
+    path = tuple(str(content).split("."))
+    if not all(path) or len(path) > PATH_DEPTH_MAX:
+        place.report(
+            f"expected up to {PATH_DEPTH_MAX} names with dots between, got {shown(content)}"
+        )
+    if path[0] == "context" and len(path) > 1:
+        place.report(f"{NOT_YET}: fields are read from properties and traits")
+    rooted = path[0] in ("properties", "traits") and len(path) > 1
+    return path if rooted else ("properties", *path)
+
+
+def check_paths(fields: list[Field], place: Place) -> None:
+    """Report fields that would read from inside another field's value."""
+    by_path = {field.path: field.name for field in fields if field.path}
+    for field in fields:
+        for depth in range(1, len(field.path)):
+            outer = by_path.get(field.path[:depth])
+            if outer is not None:
+                place.at(field.name).report(f"stands inside the value of field '{outer}'")
+
+
+def check_types(
+    event: EventDef | None, types: dict[str, tuple[FieldType, str]], place: Place
+) -> None:
+    """Report fields that another event gives another type; `types` grows by those of `event`."""
+    for field in event.fields if event is not None else ():
+        known_type, known_event = types.setdefault(field.name, (field.type, place.path))
+        if known_type != field.type:
+            where = place.at("fields").at(field.name)
+            where.report(f"expected type {known_type} as at {known_event}, got {field.type}")
+
+
+def line_fields() -> tuple[Field, ...]:
+    """The fields of an order's lines, with their paths inside a line."""
+    return tuple(
+        Field(name=name, path=(path,), type=STANDARD_TYPES[name], line=True)
+        for name, path in LINE_FIELDS.items()
+    )
+
+
+def with_fields(event: EventDef, fields: Iterable[Field]) -> EventDef:
+    """`event` with those of `fields` that it does not define itself, after its own."""
+    own = {field.name for field in event.fields}
+    added = tuple(field for field in fields if field.name not in own)
+    return EventDef(name=event.name, fields=event.fields + added, require=event.require)
+
+
+def find_event(name: str, events: Events | None, place: Place) -> EventDef | None:
+    """The event of this name; reports an unknown one. None also for one whose problem is known.
+
+    A message type that events.toml leaves out is added to `events`, without fields.
+    """
+    if events is None:
+        return None
+    if name not in events and name in MESSAGE_EVENTS:
+        events[name] = EventDef(name=name)
+    if name not in events:
+        place.report_unknown("event", name, (*events, *MESSAGE_EVENTS))
+    return events.get(name)
+
+
+def fields_of(event: EventDef) -> Mapping[str, Field]:
+    """The event's fields by name, those of its lines included."""
+    return {field.name: field for field in event.fields}

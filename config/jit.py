@@ -1,0 +1,54 @@
+"""The one place that imports numba: `compiled` turns a plain function into machine code.
+
+Compiled code is cached on disk under a digest of all sources that hold compiled functions: numba itself
+only looks at the file of the outermost function and would run stale code when an inner one changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+CompiledFunction = TypeVar("CompiledFunction", bound=Callable[..., object])
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("config", "connectors", "state", "flows")
+
+
+def source_digest() -> str:
+    """Twelve hex digits that change when any module of the engine changes.
+
+    >>> len(source_digest())
+    12
+    """
+    digest = hashlib.blake2b(sys.version.encode(), digest_size=6)
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).glob("*.py")):
+            text = path.read_bytes()
+            if b"@compiled" in text or path.name == "jit.py":
+                digest.update(path.name.encode() + b"\0" + text)
+    return digest.hexdigest()
+
+
+def cache_directory() -> Path:
+    """Where compiled code is kept: `$BECKON_CACHE`, else `$XDG_CACHE_HOME/beckon`, else `~/.cache/beckon`."""
+    chosen = os.environ.get("BECKON_CACHE")
+    if chosen:
+        return Path(chosen) / source_digest()
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "beckon" / source_digest()
+
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_directory()))
+
+import numba  # noqa: E402  (its cache directory is read at import)
+
+
+def compiled(function: CompiledFunction) -> CompiledFunction:
+    """Compile `function` at its first call; float arithmetic stays exactly as written (no fastmath)."""
+    decorated: CompiledFunction = numba.njit(cache=True, error_model="numpy")(function)
+    return decorated

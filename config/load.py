@@ -1,0 +1,120 @@
+"""From a folder of TOML files to a `Config`, or to all that is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from config.events import Events, read_events
+from config.features import Features, read_features
+from config.fields import field_names
+from config.journeys import Around, read_journey
+from config.limits import FIELDS_MAX
+from config.problems import ConfigError, Place, Problem
+from config.schema import Config, EventDef, Journey, Shop, Tag
+from config.shop import check_vocabulary, read_shop
+from config.tables import Table
+from config.tags import feature_types, read_tags
+from config.toml_files import Folder, read_folder
+
+PACKAGED = Path(__file__).parent
+PACKAGED_LABEL = "config"
+
+Part = TypeVar("Part")
+
+
+def load(directory: Path | None = None) -> Config:
+    """The config of a folder; without one, of the packaged defaults.
+
+    Raises `ConfigError` with all problems of all files. What a file that cannot be read would have
+    named is taken as known, so that its absence is told once.
+
+    >>> load().shop.currency
+    'EUR'
+    """
+    found: list[Problem] = []
+    label = PACKAGED_LABEL if directory is None else str(directory).rstrip("/") or "/"
+    folder = read_folder(directory or PACKAGED, label, found)
+    shop = read_part(folder.shop, read_shop)
+    traits = [trait for trait in shop.channels.values() if trait] if shop is not None else []
+    events = read_part(folder.events, lambda table: read_events(table, traits))
+    if shop is not None and events is not None:
+        check_vocabulary(shop, events, Place(found, f"{label}/shop.toml").at("vocabulary"))
+    features = read_part(folder.features, lambda table: read_features(table, events))
+    tags = read_part(folder.tags, lambda table: read_tags(table, features))
+    journeys = read_journeys(folder, surroundings(shop, events, features, tags))
+    if events is not None:
+        check_columns(events, Place(found, f"{label}/events.toml"))
+    if found or shop is None or events is None or features is None or tags is None:
+        raise ConfigError(tuple(sorted(found, key=lambda problem: problem.file)))
+    return resolve(shop, events, features, tags, journeys)
+
+
+def read_part(table: Table | None, read: Callable[[Table], Part]) -> Part | None:
+    """What a file says; None when the file could not be read."""
+    return read(table) if table is not None else None
+
+
+def surroundings(
+    shop: Shop | None,
+    events: Events | None,
+    features: Features | None,
+    tags: tuple[Tag, ...] | None,
+) -> Around:
+    """What journeys may refer to."""
+    names = field_names(known_events(events)) if events is not None else ()
+    return Around(
+        channels=shop.channels if shop is not None else None,
+        events=events,
+        columns={name: column for column, name in enumerate(names)},
+        features=feature_types(features),
+        tags={tag.name: index for index, tag in enumerate(tags)} if tags is not None else None,
+    )
+
+
+def read_journeys(folder: Folder, around: Around) -> tuple[Journey, ...]:
+    """The journeys of the files that could be read, in order of name."""
+    readable = [(name, table) for name, table in folder.journeys.items() if table is not None]
+    return tuple(read_journey(name, table, around) for name, table in sorted(readable))
+
+
+def check_columns(events: Events, place: Place) -> None:
+    """Report more fields than a batch may have columns."""
+    count = len(field_names(known_events(events)))
+    if count > FIELDS_MAX:
+        place.report(f"expected at most {FIELDS_MAX} different fields, got {count}")
+
+
+def known_events(events: Events) -> tuple[EventDef, ...]:
+    """The events without those that could not be read."""
+    return tuple(event for event in events.values() if event is not None)
+
+
+def resolve(
+    shop: Shop,
+    events: Events,
+    features: Features,
+    tags: tuple[Tag, ...],
+    journeys: tuple[Journey, ...],
+) -> Config:
+    """The config of parts without problems, with its version."""
+    config = Config(
+        shop=shop,
+        events=known_events(events),
+        features=tuple(feature for feature in features.values() if feature is not None),
+        tags=tags,
+        journeys=journeys,
+        version="",
+    )
+    return replace(config, version=version_of(config))
+
+
+def version_of(config: Config) -> str:
+    """Twelve hex digits over everything in a config but its version."""
+    encoded = msgspec.json.encode(replace(config, version=""), order="sorted")
+    return hashlib.blake2b(encoded, digest_size=6).hexdigest()

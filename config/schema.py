@@ -1,0 +1,188 @@
+"""The checked, resolved configuration: what the engine is told once every file has been read.
+
+The TOML files are what people write; these values are what `config.load` makes of them. Every name is
+resolved, every duration is in milliseconds, every threshold stands as a constant in its rule.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+FieldType = Literal["text", "number", "money", "flag", "lines"]
+FeatureKind = Literal[
+    "count",
+    "sum",
+    "distinct",
+    "days_since",
+    "last",
+    "first",
+    "ratio",
+    "gap",
+    "cart",
+    "affinity",
+    "sessions",
+    "recent",
+]
+ValueType = Literal["number", "text", "texts"]
+Status = Literal["live", "shadow", "off"]
+
+MESSAGE_TYPES = ("track", "identify", "page", "screen", "group", "alias")
+LINE_FIELDS = {"item": "product_id", "price": "price", "quantity": "quantity", "category": "category"}
+NUMBER_SCALE = 1000
+"""Numbers are kept as whole thousandths; money as whole minor units of the shop's currency."""
+
+
+class Field(Struct, frozen=True, kw_only=True):
+    """A value read from events. `path` starts at the message's root: ("properties", "price").
+
+    A field of an order's lines has `line=True` and a path that starts at the line.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    type: FieldType
+    line: bool = False
+
+
+class EventDef(Struct, frozen=True, kw_only=True):
+    """One event type: a track event's name, or a message type other than track ("identify", "page")."""
+
+    name: str
+    fields: tuple[Field, ...] = ()
+    require: tuple[str, ...] = ()
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """One comparison of a rule: its source text and where its two operands stand in the program.
+
+    `left` and `right` are half-open ranges of `Program.code` that leave one value each.
+    """
+
+    text: str
+    operator: Literal["==", "!=", "<", "<=", ">", ">="]
+    left: tuple[int, int]
+    right: tuple[int, int]
+
+
+class Program(Struct, frozen=True, kw_only=True):
+    """A rule as a postfix program: (opcode, operand) pairs; see `config.rules` for the opcodes."""
+
+    text: str
+    code: tuple[tuple[int, int], ...]
+    constants: tuple[float, ...] = ()
+    texts: tuple[str, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    features: tuple[int, ...] = ()
+    tags: tuple[int, ...] = ()
+
+
+class Feature(Struct, frozen=True, kw_only=True):
+    """A named value read from a profile. What each kind uses is in docs/architecture.md.
+
+    `events` gives each event's weight (1 where the file lists names only). `of` names a field, or for
+    "gap" and "cart" what to read. `window_ms` 0 means since ever.
+    """
+
+    name: str
+    kind: FeatureKind
+    value: ValueType
+    events: dict[str, int] = {}
+    of: Field | str | None = None
+    window_ms: int = 0
+    tile_ms: int = 0
+    half_life_ms: int = 0
+    gap_ms: int = 0
+    keep: int = 0
+    over: tuple[int, int] = (0, 0)
+    """For "ratio": the indices of the features above and below the line."""
+
+
+class Tag(Struct, frozen=True, kw_only=True):
+    """A tag, or a group of tags. Parents stand before their children; a group's rule is None.
+
+    `parent` is the index of the group a tag rolls up to, -1 at the top.
+    `pick_first` (on groups) means that at most one child is held.
+    """
+
+    name: str
+    parent: int
+    rule: Program | None
+    pick_first: bool = False
+    keep_ms: int = 0
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """A named place in a journey; stages of a journey are sorted by `after_ms`."""
+
+    name: str
+    after_ms: int
+    ttl_ms: int
+    send: str
+    when: Program | None = None
+
+
+class Goal(Struct, frozen=True, kw_only=True):
+    """What counts as success: this event, within this time of a trigger or a held-out one."""
+
+    event: str
+    within_ms: int
+
+
+class Journey(Struct, frozen=True, kw_only=True):
+    """One journey. Exactly one of `entry_event` and `entry_tag` (an index into tags) is set."""
+
+    name: str
+    about: str
+    status: Status
+    purpose: str
+    channels: tuple[str, ...]
+    priority: int
+    holdout: float
+    reentry: Literal["reset", "ignore"]
+    cooldown_ms: int
+    stages: tuple[Stage, ...]
+    entry_event: str | None = None
+    entry_tag: int | None = None
+    entry_when: Program | None = None
+    key: str | None = None
+    exit_events: tuple[str, ...] = ()
+    exit_when: Program | None = None
+    goal: Goal | None = None
+
+
+class Shop(Struct, frozen=True, kw_only=True):
+    """What holds for the whole shop.
+
+    `channels` maps each channel to the trait that closes it when true. `rates` maps other currencies
+    to what one of their units is worth in the shop's. `strict`: unknown events are dead letters.
+    """
+
+    currency: str
+    zone: str
+    strict: bool = False
+    rates: dict[str, float] = {}
+    channels: dict[str, str] = {}
+    vocabulary: dict[str, str] = {}
+
+    @property
+    def minor_digits(self) -> int:
+        """Decimals of the currency: 2 for most, 0 or 3 for some (ISO 4217)."""
+        return MINOR_DIGITS.get(self.currency, 2)
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """All of it. Journeys are sorted by name; `version` is a digest of everything that decides."""
+
+    shop: Shop
+    events: tuple[EventDef, ...]
+    features: tuple[Feature, ...]
+    tags: tuple[Tag, ...]
+    journeys: tuple[Journey, ...]
+    version: str
+
+
+MINOR_DIGITS = dict.fromkeys(
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+) | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)

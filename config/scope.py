@@ -1,0 +1,112 @@
+"""What the names of a rule mean where it stands, and what to say of those that mean nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from config.opcodes import OP_CONST, OP_EVENT, OP_FEATURE, OP_TAG
+from config.problems import nearest_name, shown
+from config.schema import FieldType, ValueType
+from config.tables import NOT_YET
+
+RuleType = Literal["number", "text", "texts", "truth", "unknown"]
+"""Unknown is the type of what has a fault: it fits everywhere, so that one fault is told once."""
+
+FIELD_RULE_TYPES: Mapping[FieldType, RuleType] = {
+    "text": "text",
+    "number": "number",
+    "money": "number",
+    "flag": "number",
+}
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """What a rule sees. None instead of a mapping means not known: any name is taken there.
+
+    features: index and type by name (type None: it has a problem of its own). thresholds: numbers
+    by name (None as well). tags: indices of the tags above the rule; `tags_below` are there but
+    settle later. event: the entry event's name where rules see its fields; fields: value column
+    and type by name.
+    """
+
+    features: Mapping[str, tuple[int, ValueType | None]] | None
+    thresholds: Mapping[str, float | None] = {}
+    tags: Mapping[str, int] | None = {}
+    tags_below: Collection[str] = ()
+    event: str | None = None
+    fields: Mapping[str, tuple[int, FieldType]] | None = {}
+
+
+class Fault(NamedTuple):
+    """What is wrong with a rule, and the known name that was probably meant."""
+
+    message: str
+    nearest: str | None = None
+
+
+class Term(NamedTuple):
+    """What a name stands for: an opcode with its operand, or with OP_CONST the `value`."""
+
+    type: RuleType
+    opcode: int = OP_CONST
+    operand: int = 0
+    value: float = 0.0
+
+
+UNKNOWN = Term("unknown")
+
+
+def find_name(name: str, scope: Scope) -> Term | Fault:
+    """The feature or threshold of this name."""
+    if name in scope.thresholds:
+        value = scope.thresholds[name]
+        return UNKNOWN if value is None else Term("number", value=value)
+    if scope.features is None:
+        return UNKNOWN
+    if name not in scope.features:
+        known = [*scope.features, *scope.thresholds]
+        return Fault(f"no feature or threshold {shown(name)}", nearest_name(name, known))
+    index, value_type = scope.features[name]
+    return UNKNOWN if value_type is None else Term(value_type, OP_FEATURE, index)
+
+
+def find_in_space(space: str, name: str, scope: Scope) -> Term | Fault:
+    """What `space.name` stands for: a tag, or a field of the entry event."""
+    if space == "tags":
+        return find_tag(name, scope)
+    if space == "event":
+        return find_field(name, scope)
+    if space == "propensity":
+        return Fault(f"'propensity.{name[:60]}': propensities are {NOT_YET}")
+    known = ("event", "tags", "propensity")
+    return Fault(f"no name space {shown(space)}", nearest_name(space, known))
+
+
+def find_tag(name: str, scope: Scope) -> Term | Fault:
+    """The tag or group of this name, if it stands above."""
+    if scope.tags is None:
+        return UNKNOWN
+    if name in scope.tags:
+        return Term("truth", OP_TAG, scope.tags[name])
+    if name in scope.tags_below:
+        return Fault(f"expected a tag that stands above this rule, got 'tags.{name}'")
+    nearest = nearest_name(name, scope.tags)
+    return Fault(f"no tag {shown(name)}", nearest)
+
+
+def find_field(name: str, scope: Scope) -> Term | Fault:
+    """The field of the entry event of this name."""
+    if scope.event is None:
+        return Fault("'event.' is known only in entry.when of a journey that an event enters")
+    if scope.fields is None:
+        return UNKNOWN
+    if name not in scope.fields:
+        nearest = nearest_name(name, scope.fields)
+        return Fault(f"no field of {shown(scope.event)} named {shown(name)}", nearest)
+    column, field_type = scope.fields[name]
+    if field_type == "lines":
+        return Fault(f"expected a field with one value, got {shown(name)}, the lines of an order")
+    return Term(FIELD_RULE_TYPES[field_type], OP_EVENT, column)

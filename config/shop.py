@@ -1,0 +1,107 @@
+"""shop.toml: what holds for the whole shop."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from collections.abc import Collection
+
+from config.limits import CHANNELS_MAX, RATES_MAX, VOCABULARY_MAX
+from config.names import check_name
+from config.problems import Place, shown
+from config.schema import Shop
+from config.tables import Table, check_each, check_number, check_text
+
+CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+
+
+def read_shop(table: Table) -> Shop:
+    """The shop as shop.toml says; what is unusable is reported and left out."""
+    currency = table.text("currency")
+    if currency:
+        check_currency(currency, table.place.at("currency"))
+    shop = Shop(
+        currency=currency,
+        zone=read_zone(table),
+        strict=table.flag("strict", default=False),
+        rates=read_rates(table.table("rates"), currency),
+        channels=read_channels(table.table("channels")),
+        vocabulary=read_vocabulary(table.table("vocabulary")),
+    )
+    table.not_yet("live_from")
+    table.close()
+    return shop
+
+
+def zones() -> tuple[str, ...]:
+    """The zones of the pinned tzdata package, so that all machines know the same ones."""
+    return tuple((importlib.resources.files("tzdata") / "zones").read_text("utf-8").split())
+
+
+def read_zone(table: Table) -> str:
+    """The time zone, one that the pinned tzdata has."""
+    zone = table.text("zone")
+    if zone and zone not in (known := zones()):
+        table.place.at("zone").report_unknown("time zone", zone, known)
+    return zone
+
+
+def read_rates(table: Table | None, currency: str) -> dict[str, float]:
+    """What one unit of each other currency is worth in the shop's: a number above 0."""
+    rates: dict[str, float] = {}
+
+    def read_rate(code: str, value: object, place: Place) -> None:
+        rate = check_number(value, place)
+        if rate is not None and rate <= 0:
+            place.report(f"expected a rate above 0, got {shown(value)}")
+        elif code == currency:
+            place.report("the shop's own currency needs no rate")
+        elif check_currency(code, place) and rate is not None:
+            rates[code] = rate
+
+    check_each(table, RATES_MAX, read_rate)
+    return rates
+
+
+def read_channels(table: Table | None) -> dict[str, str]:
+    """The channels, each with the trait that closes it when true."""
+    channels: dict[str, str] = {}
+
+    def read_channel(channel: str, trait: object, place: Place) -> None:
+        # A trait that could not be read still declares the channel, for the journeys that name it.
+        if check_name("channel", channel, place):
+            channels[channel] = str(trait) if check_text(trait, place) else ""
+            if trait in [known for name, known in channels.items() if name != channel]:
+                place.report(f"trait {shown(trait)} closes another channel already")
+
+    check_each(table, CHANNELS_MAX, read_channel)
+    return channels
+
+
+def read_vocabulary(table: Table | None) -> dict[str, str]:
+    """The shop's own event names, each with the name used everywhere else."""
+    vocabulary: dict[str, str] = {}
+
+    def read_word(own: str, name: object, place: Place) -> None:
+        if check_text(own, place) and check_text(name, place):
+            vocabulary[own] = str(name)
+
+    check_each(table, VOCABULARY_MAX, read_word)
+    return vocabulary
+
+
+def check_vocabulary(shop: Shop, events: Collection[str], place: Place) -> None:
+    """Report words that lead to no event, or stand for a name that is an event itself."""
+    for own, name in shop.vocabulary.items():
+        if name not in events:
+            place.at(own).report_unknown("event", name, events)
+        if own in events:
+            place.at(own).report(f"{shown(own)} is an event of events.toml itself")
+
+
+def check_currency(code: str, place: Place) -> bool:
+    """Whether `code` looks like a currency of ISO 4217; reports it if not."""
+    if CURRENCY.fullmatch(code):
+        return True
+    place.report(f'expected a currency such as "EUR", got {shown(code)}')
+    return False

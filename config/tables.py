@@ -1,0 +1,202 @@
+"""Reading a TOML table key by key: each getter checks one key and reports what is wrong with it.
+
+A getter never fails: where the value is unusable it reports that and returns a neutral value of the
+right type, so that reading goes on and all problems are found. `close` reports the keys that nobody
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, TypeVar, cast
+
+from config.durations import format_duration, parse_duration
+from config.limits import DURATION_MS_MAX, LIST_LENGTH_MAX, NUMBER_MAX, TEXT_BYTES_MAX
+from config.problems import Place, nearest_name, shown
+
+Choice = TypeVar("Choice", bound=str)
+
+NOT_YET = "not supported yet"
+
+
+class Table:
+    """A TOML table and its place. A key without a default must be there."""
+
+    def __init__(self, content: object, place: Place) -> None:
+        """Take a parsed value; one that is not a table is reported and read as if empty."""
+        self.place = place
+        self.is_table = isinstance(content, dict)
+        self.content: dict[str, Any] = cast(dict[str, Any], content) if self.is_table else {}
+        self.asked: set[str] = set()
+        if not self.is_table:
+            place.report(f"expected a table, got {shown(content)}")
+
+    def __contains__(self, key: str) -> bool:
+        """Whether the file has `key` here, whatever its value."""
+        return key in self.content
+
+    def text(self, key: str, default: str | None = None, limit: int = TEXT_BYTES_MAX) -> str:
+        """A text of 1 to `limit` bytes; "" when there is none that is usable."""
+        value = self._take(key, default is None)
+        if value is None:
+            return default or ""
+        return value if check_text(value, self.place.at(key), limit) else ""
+
+    def flag(self, key: str, default: bool) -> bool:
+        """True or false."""
+        value = self._take(key, False)
+        if value is not None and not isinstance(value, bool):
+            self.place.at(key).report(f"expected true or false, got {shown(value)}")
+        return value if isinstance(value, bool) else default
+
+    def whole(self, key: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number from `low` to `high`."""
+        value = self._take(key, default is None)
+        if value is None:
+            return default if default is not None else low
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        expected = f"a whole number from {low} to {high}"
+        self.place.at(key).report(f"expected {expected}, got {shown(value)}")
+        return low
+
+    def share(self, key: str, default: float) -> float:
+        """A number from 0 to 1."""
+        value = self._take(key, False)
+        if value is None:
+            return default
+        number = check_number(value, self.place.at(key))
+        if number is not None and not 0 <= number <= 1:
+            self.place.at(key).report(f"expected a share from 0 to 1, got {shown(value)}")
+            return default
+        return number or 0.0
+
+    def choice(
+        self, key: str, choices: Collection[Choice], default: Choice | None = None
+    ) -> Choice:
+        """One of `choices`; the first of them when what is there is unusable."""
+        value = self._take(key, default is None)
+        if value is None:
+            return default or next(iter(choices))
+        if isinstance(value, str) and value in choices:
+            return cast(Choice, value)
+        expected = ", ".join(f'"{choice}"' for choice in choices)
+        nearest = nearest_name(value, choices) if isinstance(value, str) else None
+        message = f"expected one of {expected}, got {shown(value)}"
+        self.place.at(key).report(message, nearest)
+        return next(iter(choices))
+
+    def duration(self, key: str, low_ms: int, default_ms: int | None = None) -> int:
+        """A duration of at least `low_ms`, in milliseconds."""
+        value = self._take(key, default_ms is None)
+        if value is None:
+            return default_ms if default_ms is not None else low_ms
+        duration_ms = parse_duration(value) if isinstance(value, str) else None
+        place = self.place.at(key)
+        if duration_ms is None:
+            place.report(f'expected a duration such as "30m" or "7d", got {shown(value)}')
+        elif not low_ms <= duration_ms <= DURATION_MS_MAX:
+            bounds = f"from {format_duration(low_ms)} to {format_duration(DURATION_MS_MAX)}"
+            place.report(f"expected a duration {bounds}, got {shown(value)}")
+        else:
+            return duration_ms
+        return low_ms
+
+    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """A list of different texts, not empty; unusable and repeated ones are left out."""
+        value = self._take(key, default is None)
+        if value is None:
+            return default or ()
+        place = self.place.at(key)
+        if not isinstance(value, list) or not value:
+            got = "an empty one" if value == [] else shown(value)
+            place.report(f"expected a list of texts, got {got}")
+            return ()
+        return check_texts(value, place)
+
+    def table(self, key: str, *, required: bool = False) -> Table | None:
+        """The table at `key`, None when there is none."""
+        value = self._take(key, required)
+        return None if value is None else Table(value, self.place.at(key))
+
+    def rest(self) -> Iterator[tuple[str, object, Place]]:
+        """All keys that nobody asked for yet, as (key, value, place); asks for them."""
+        for key, value in self.content.items():
+            if key not in self.asked:
+                self.asked.add(key)
+                yield key, value, self.place.at(key)
+
+    def raw(self, key: str) -> object:
+        """What stands at `key`, unchecked; None when nothing does."""
+        return self._take(key, False)
+
+    def not_yet(self, *keys: str) -> None:
+        """Keys of the language that this version does not carry out: using one is a problem."""
+        for key in keys:
+            if self._take(key, False) is not None:
+                self.place.at(key).report(f"'{key}' is {NOT_YET}")
+
+    def close(self) -> None:
+        """Report the keys that nobody asked for."""
+        unknown = [key for key in self.content if key not in self.asked]
+        for key in unknown:
+            self.place.at(key).report_unknown("key", key, sorted(self.asked))
+
+    def _take(self, key: str, required: bool) -> Any:
+        """The value at `key`, None when it is not there; reports a missing one that is required."""
+        self.asked.add(key)
+        if required and key not in self.content and self.is_table:
+            self.place.report(f"expected a key '{key}', got none")
+        return self.content.get(key)
+
+
+def check_text(value: object, place: Place, limit: int = TEXT_BYTES_MAX) -> bool:
+    """Whether `value` is a text of 1 to `limit` bytes; reports it if not."""
+    if not isinstance(value, str):
+        place.report(f"expected text, got {shown(value)}")
+    elif not value:
+        place.report("expected text, got an empty one")
+    elif len(value.encode("utf-8", "replace")) > limit:
+        place.report(f"expected text of at most {limit} bytes, got a longer one")
+    else:
+        return True
+    return False
+
+
+def check_texts(values: list[object], place: Place) -> tuple[str, ...]:
+    """The usable ones of `values`, each once; reports the others."""
+    if len(values) > LIST_LENGTH_MAX:
+        place.report(f"expected at most {LIST_LENGTH_MAX} texts, got {len(values)}")
+    texts: dict[str, None] = {}
+    for index, value in enumerate(values[:LIST_LENGTH_MAX]):
+        if not check_text(value, place.at(index)):
+            continue
+        if value in texts:
+            place.at(index).report(f"{shown(value)} is there twice")
+        texts[str(value)] = None
+    return tuple(texts)
+
+
+def check_number(value: object, place: Place) -> float | None:
+    """`value` as a finite number of at most 2^53 either way; None, reported, if it is not one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        place.report(f"expected a number, got {shown(value)}")
+        return None
+    # Not "abs(value) > NUMBER_MAX": NaN is to fail too.
+    if not abs(value) <= NUMBER_MAX:
+        place.report(f"expected a number between -2^53 and 2^53, got {shown(value)}")
+        return None
+    return float(value)
+
+
+def check_each(
+    table: Table | None, limit: int, check: Callable[[str, object, Place], None]
+) -> None:
+    """Call `check` for every key of `table` up to `limit` of them; more than that is a problem."""
+    if table is None:
+        return
+    for index, (key, value, place) in enumerate(table.rest()):
+        if index == limit:
+            table.place.report(f"expected at most {limit} entries, got {len(table.content)}")
+            return
+        check(key, value, place)

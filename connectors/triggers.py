@@ -1,0 +1,128 @@
+"""What leaves the engine: CloudEvents 1.0 in JSON, with ids that a replay gives again."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+TRIGGER = "beckon.trigger"
+SUPPRESSED = "beckon.suppressed"
+GOAL = "beckon.goal"
+TAG = "beckon.tag"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instance(Struct, frozen=True, kw_only=True):
+    """Which run of a journey: the text in its key field (None: it has none) and when it was entered."""
+
+    key: str | None
+    entry: str
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """A line of the cart that a decision is about; the price in the shop's currency, of one piece."""
+
+    item: str
+    quantity: float
+    price: float
+    category: str | None
+
+
+class Compared(Struct, frozen=True, kw_only=True):
+    """A comparison of a rule with the values of both sides; None where one was missing."""
+
+    rule: str
+    left: float | str | None
+    right: float | str | None
+    holds: bool
+
+
+class Decided(Struct, frozen=True, kw_only=True):
+    """What was decided about one stage, and on what."""
+
+    journey: str
+    version: str
+    stage: str
+    instance: Instance
+    deadline: str
+    reason: str | UnsetType = UNSET
+    offset: int
+    send: str
+    channel: str | None
+    purpose: str
+    lines: list[Line]
+    features: dict[str, float | str | list[str]]
+    tags: list[str]
+    scores: dict[str, float]
+    rules: list[Compared]
+
+
+class GoalReached(Struct, frozen=True, kw_only=True):
+    """The goal event of a journey came within its time after a stage was sent or held out."""
+
+    journey: str
+    stage: str
+    instance: Instance
+    offset: int
+    event: str
+    held_out: bool
+
+
+class Turned(Struct, frozen=True, kw_only=True):
+    """A tag that a user gained or lost."""
+
+    tag: str
+    held: bool
+    offset: int
+
+
+class CloudEvent(Struct, frozen=True, kw_only=True):
+    """The envelope. `time` is the decision's instant; `expirytime` is when it is too late to send."""
+
+    specversion: str = "1.0"
+    id: str
+    source: str = "beckon"
+    type: str
+    subject: str
+    time: str
+    expirytime: str | UnsetType = UNSET
+    datacontenttype: str = "application/json"
+    data: Decided | GoalReached | Turned
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(event: CloudEvent) -> bytes:
+    """The event as one line of JSON, without a newline."""
+    return _encoder.encode(event)
+
+
+def instant_text(at_ms: int) -> str:
+    """An instant in RFC 3339, UTC, with milliseconds.
+
+    >>> instant_text(1_767_225_600_123)
+    '2026-01-01T00:00:00.123Z'
+    """
+    moment = _EPOCH + timedelta(milliseconds=at_ms)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def decision_id(*parts: str) -> str:
+    """The deterministic id of what these parts name: 32 hex digits.
+
+    >>> decision_id("beckon.trigger", "ada", "win_back", "", "0", "hello")
+    'c2e9e03a9c3e1ad1fa2b4fbe3dd1ff0a'
+    """
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def held_out(journey: str, user: bytes, share: float) -> bool:
+    """Whether a user is in a journey's holdout, by a stable hash of both."""
+    if share <= 0.0:
+        return False
+    digest = hashlib.blake2b(journey.encode() + b"\0" + user, digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64 < share

@@ -1,0 +1,171 @@
+"""The hot loop: events of a batch are applied one after the other, each user's deadlines in between.
+
+`apply_events` and `pass_time` stop between two steps when a buffer is nearly full and say where; the
+caller empties it and calls again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.jit import compiled
+from connectors.columns import Columns
+from flows.carts import apply_cart
+from flows.consent import apply_consent
+from flows.due_stages import decide_due
+from flows.features import apply_features
+from flows.journeys import enter_by_tags, react
+from flows.machine import Machine
+from flows.output import NO_OFFSET, has_room
+from flows.plan_words import (
+    CART_NONE,
+    CART_ROLE,
+    CONSENT_NONE,
+    CONSENT_ROLE,
+    EVENT_WORDS,
+    EVENTS,
+    SETTLES,
+)
+from flows.tags import settle
+from state.instances import earliest_due, first_instance
+from state.layout import (
+    MESSAGE_NEXT,
+    MESSAGES,
+    MESSAGES_MAX,
+    ROW_WORDS,
+    SWEEP_AT,
+)
+from state.memory import DUPLICATES, EARLIEST, EVENTS_APPLIED, LAST_INSTANT, LATE, NEVER, nodes_left
+from state.texts import COUNT, Texts, find_or_add
+
+NODES_MARGIN = 2048
+"""More nodes than one step can take: an order of 500 lines in each of several features."""
+
+
+@compiled
+def apply_events(
+    machine: Machine,
+    users: Texts,
+    columns: Columns,
+    template: NDArray[np.int64],
+    touched: NDArray[np.uint8],
+    first: int,
+) -> int:
+    """Apply the batch's events from `first` on; the index of the first that was not applied."""
+    memory = machine.memory
+    for index in range(first, len(columns.offset)):
+        if not has_room(machine.output) or nodes_left(memory) < NODES_MARGIN:
+            return index
+        known = users.fill[COUNT]
+        start, length = columns.user_start[index], columns.user_length[index]
+        slot = find_or_add(users, columns.user_hash[index], columns.data, start, length)
+        is_new = slot == known
+        if is_new:
+            _new_row(machine, template, slot)
+        if not is_new and _is_duplicate(machine, slot, columns.message_hash[index]):
+            memory.tally[DUPLICATES] += 1
+            continue
+        if not pass_deadlines(machine, slot, columns.log_ms[index]):
+            return index
+        _note_message(machine, slot, columns.message_hash[index])
+        touched[slot] = 1
+        _apply_event(machine, columns, index, slot, is_new)
+    return len(columns.offset)
+
+
+@compiled
+def pass_time(machine: Machine, touched: NDArray[np.uint8], users: int, clock_ms: int) -> bool:
+    """Decide what is due up to `clock_ms` for all users; whether it was done for all of them."""
+    memory = machine.memory
+    if memory.tally[EARLIEST] > clock_ms:
+        return True
+    earliest = NEVER
+    for slot in range(users):
+        if memory.deadline[slot] <= clock_ms:
+            touched[slot] = 1
+            if not pass_deadlines(machine, slot, clock_ms):
+                return False
+        earliest = min(earliest, memory.deadline[slot])
+    memory.tally[EARLIEST] = earliest
+    return True
+
+
+@compiled
+def pass_deadlines(machine: Machine, slot: int, now_ms: int) -> bool:
+    """Decide what is due for a user up to `now_ms`, instant by instant; False when a buffer is full.
+
+    At each instant tags settle first, then stages are decided.
+    """
+    memory = machine.memory
+    words = slot * machine.plan.ints[ROW_WORDS]
+    while memory.deadline[slot] <= now_ms:
+        if not has_room(machine.output) or nodes_left(memory) < NODES_MARGIN:
+            return False
+        instant = memory.deadline[slot]
+        memory.tally[LAST_INSTANT] = max(memory.tally[LAST_INSTANT], instant)
+        if memory.rows64[words + SWEEP_AT] <= instant:
+            gained = settle(machine, slot, instant, NO_OFFSET)
+            if gained != 0:
+                enter_by_tags(machine, slot, gained, instant, NO_OFFSET)
+        decide_due(machine, slot, instant, NO_OFFSET)
+        set_deadline(machine, slot)
+    return True
+
+
+@compiled
+def _apply_event(machine: Machine, columns: Columns, index: int, slot: int, is_new: bool) -> None:
+    memory, plan = machine.memory, machine.plan
+    ints = plan.ints
+    event = ints[EVENTS] + columns.event[index] * EVENT_WORDS
+    now_ms, offset = columns.log_ms[index], columns.offset[index]
+    memory.tally[EVENTS_APPLIED] += 1
+    if apply_features(memory, plan, machine.texts, columns, index, slot):
+        memory.tally[LATE] += 1
+    if ints[event + CART_ROLE] != CART_NONE:
+        apply_cart(memory, plan, machine.texts, columns, index, slot)
+    if ints[event + CONSENT_ROLE] != CONSENT_NONE:
+        apply_consent(memory, plan, machine.texts, columns, index, slot)
+    gained = 0
+    if is_new or ints[event + SETTLES] != 0:
+        gained = settle(machine, slot, now_ms, offset)
+    react(machine, columns, index, slot, gained)
+    if first_instance(memory, plan, slot) != 0:
+        decide_due(machine, slot, now_ms, offset)
+    set_deadline(machine, slot)
+
+
+@compiled
+def set_deadline(machine: Machine, slot: int) -> None:
+    """The user's next deadline: the next sweep or due stage, whichever comes first."""
+    memory = machine.memory
+    sweep_at = memory.rows64[slot * machine.plan.ints[ROW_WORDS] + SWEEP_AT]
+    deadline = min(sweep_at, earliest_due(memory, machine.plan, slot))
+    memory.deadline[slot] = deadline
+    memory.tally[EARLIEST] = min(memory.tally[EARLIEST], deadline)
+
+
+@compiled
+def _new_row(machine: Machine, template: NDArray[np.int64], slot: int) -> None:
+    words = slot * len(template)
+    for word in range(len(template)):
+        machine.memory.rows64[words + word] = template[word]
+
+
+@compiled
+def _is_duplicate(machine: Machine, slot: int, message_hash: int) -> bool:
+    """Whether the message is among the last ones of the user that were applied."""
+    first = slot * machine.plan.ints[ROW_WORDS] + MESSAGES
+    for index in range(first, first + MESSAGES_MAX):
+        if machine.memory.rows64[index] == message_hash:
+            return True
+    return False
+
+
+@compiled
+def _note_message(machine: Machine, slot: int, message_hash: int) -> None:
+    words = slot * machine.plan.ints[ROW_WORDS]
+    next_at = 2 * words + MESSAGE_NEXT
+    at = machine.memory.rows32[next_at]
+    machine.memory.rows64[words + MESSAGES + at] = message_hash
+    machine.memory.rows32[next_at] = (at + 1) % MESSAGES_MAX

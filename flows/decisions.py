@@ -1,0 +1,310 @@
+"""What one batch decided, in order of place, rendered to contract messages on demand."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from msgspec import UNSET, UnsetType
+from numpy.typing import NDArray
+
+from config.opcodes import OP_FEATURE, OP_TEXT
+from config.schema import NUMBER_SCALE, Config, Journey, Program
+from connectors.triggers import (
+    GOAL,
+    SUPPRESSED,
+    TAG,
+    TRIGGER,
+    CloudEvent,
+    Compared,
+    Decided,
+    GoalReached,
+    Instance,
+    Line,
+    Turned,
+    decision_id,
+    encode,
+    held_out,
+    instant_text,
+)
+from flows import output as out
+from flows.output import Output
+from flows.report import NO_CHANNEL
+from state.texts import Texts, text_of
+
+REASONS_OF_CHANNEL = (out.SENT, out.SHADOW, out.HOLDOUT)
+_Cells = list[int]
+
+
+class Names:
+    """Numbers to names for one partition: users, texts, features, tags, journeys."""
+
+    def __init__(self, config: Config, users: Texts, texts: Texts) -> None:
+        self.config = config
+        self.users = users
+        self.texts = texts
+        self._tag_names = [tag.name for tag in config.tags]
+        self._minor_units = 10.0**config.shop.minor_digits
+        self._channels = list(config.shop.channels)
+
+    def user(self, slot: int) -> bytes:
+        """A user's id."""
+        return text_of(self.users, slot)
+
+    def text(self, number: int) -> str:
+        """A text that events named."""
+        return text_of(self.texts, number).decode()
+
+    def key(self, number: int) -> str | None:
+        """An instance's key, None for "no key"."""
+        return self.text(number) if number else None
+
+    def channel(self, index: int) -> str | None:
+        """A channel's name, None for NO_CHANNEL."""
+        return None if index == NO_CHANNEL else self._channels[index]
+
+    def tags(self, held: int) -> list[str]:
+        """The names of the tags in these bits."""
+        return [name for index, name in enumerate(self._tag_names) if held >> index & 1]
+
+    def features(self, values: list[float], recent: list[int]) -> dict[str, float | str | list[str]]:
+        """Features by name, missing ones left out; `recent` are the cells of the lists of texts."""
+        found: dict[str, float | str | list[str]] = {}
+        at = 0
+        for feature, value in zip(self.config.features, values, strict=True):
+            if feature.value == "number":
+                if value == value:
+                    found[feature.name] = value
+            elif feature.value == "text":
+                if value == value:
+                    found[feature.name] = self.text(int(value))
+            else:
+                texts = [self.text(number) for number in recent[at : at + feature.keep] if number]
+                at += feature.keep
+                if texts:
+                    found[feature.name] = texts
+        return found
+
+    def line(self, cells: _Cells) -> Line:
+        """A cart line from its row of the output."""
+        item, category, quantity, price = cells
+        return Line(
+            item=self.text(item),
+            quantity=quantity / NUMBER_SCALE,
+            price=price / self._minor_units,
+            category=self.text(category) if category else None,
+        )
+
+    def compared(self, program: Program | None, trace: list[float]) -> list[Compared]:
+        """The comparisons of a rule with the values that the loop left."""
+        if program is None:
+            return []
+        found = []
+        for index, comparison in enumerate(program.comparisons):
+            left, right = trace[2 * index], trace[2 * index + 1]
+            is_text = self._compares_texts(program, comparison.left)
+            sides = [self._side(value, is_text) for value in (left, right)]
+            holds = left == left and right == right and _holds(comparison.operator, left, right)
+            found.append(
+                Compared(rule=comparison.text, left=sides[0], right=sides[1], holds=holds)
+            )
+        return found
+
+    def _compares_texts(self, program: Program, side: tuple[int, int]) -> bool:
+        opcode, operand = program.code[side[1] - 1]
+        if opcode == OP_FEATURE:
+            return self.config.features[operand].value == "text"
+        return opcode == OP_TEXT
+
+    def _side(self, value: float, is_text: bool) -> float | str | None:
+        if value != value:
+            return None
+        return self.text(int(value)) if is_text else value
+
+
+def _holds(operator: str, left: float, right: float) -> bool:
+    if operator == "==":
+        return left == right
+    if operator == "!=":
+        return left != right
+    if operator == "<":
+        return left < right
+    if operator == "<=":
+        return left <= right
+    return left > right if operator == ">" else left >= right
+
+
+class Batch:
+    """The decisions and transitions of one batch of a partition.
+
+    Rows refer to the partition's tables as they stand: render before the next batch is processed.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._parts: list[Output] = []
+
+    def take(self, output: Output) -> None:
+        """Copy what the loop reported and empty its buffers."""
+        decisions, lines, transitions = (int(count) for count in output.filled)
+        part = Output(
+            decisions=output.decisions[:decisions].copy(),
+            features=output.features[:decisions].copy(),
+            texts=output.texts[:decisions].copy(),
+            trace=output.trace[:decisions].copy(),
+            lines=output.lines[:lines].copy(),
+            transitions=output.transitions[:transitions].copy(),
+            filled=output.filled.copy(),
+        )
+        self._hold_out(part.decisions)
+        self._parts.append(part)
+        output.filled[:] = 0
+
+    def outcomes(self) -> NDArray[np.int64]:
+        """(journeys, outcomes) int64: how often each journey had each outcome."""
+        journeys = len(self._names.config.journeys)
+        counts = np.zeros((journeys, out.HOLDOUT + 1), np.int64)
+        for part in self._parts:
+            cells = part.decisions
+            np.add.at(counts, (cells[:, out.JOURNEY], cells[:, out.OUTCOME]), 1)
+        return counts
+
+    def triggers(self) -> list[bytes]:
+        """The stages sent, in order of place: JSON, a line each, without newlines."""
+        return [encode(self._decided(*row)) for row in self._rows(triggers_only=True)]
+
+    def decisions(self) -> list[bytes]:
+        """All outcomes and goals, in order of place."""
+        return [
+            encode(self._goal(*row) if row[1][out.OUTCOME] == out.GOAL else self._decided(*row))
+            for row in self._rows(triggers_only=False)
+        ]
+
+    def transitions(self) -> list[bytes]:
+        """Tags gained and lost, in order of instant, offset, user and tag."""
+        rows = [cells for part in self._parts for cells in part.transitions.tolist()]
+        named = [(cells, self._names.user(cells[out.TURNED_USER])) for cells in rows]
+        named.sort(
+            key=lambda row: (
+                row[0][out.TURNED_INSTANT],
+                row[0][out.TURNED_OFFSET],
+                row[1],
+                row[0][out.TURNED_TAG],
+            )
+        )
+        return [encode(self._turned(cells, user)) for cells, user in named]
+
+    @cached_property
+    def _journeys(self) -> tuple[Journey, ...]:
+        return self._names.config.journeys
+
+    def _hold_out(self, decisions: NDArray[np.int64]) -> None:
+        """The last gate: what would be sent to a user in the journey's holdout is not."""
+        journeys = self._journeys
+        for cells in decisions:
+            journey = journeys[cells[out.JOURNEY]]
+            if cells[out.OUTCOME] == out.SENT and journey.holdout > 0.0:
+                user = self._names.user(int(cells[out.USER]))
+                if held_out(journey.name, user, journey.holdout):
+                    cells[out.OUTCOME] = out.HOLDOUT
+
+    def _rows(self, *, triggers_only: bool) -> list[tuple[tuple[int, int], _Cells, bytes]]:
+        """((part, row), cells, user id) of decisions in order of place."""
+        found = []
+        for number, part in enumerate(self._parts):
+            for row, cells in enumerate(part.decisions.tolist()):
+                if triggers_only and cells[out.OUTCOME] != out.SENT:
+                    continue
+                found.append(((number, row), cells, self._names.user(cells[out.USER])))
+        found.sort(key=lambda row: self._place(row[1], row[2]))
+        return found
+
+    def _place(self, cells: _Cells, user: bytes) -> tuple[object, ...]:
+        journey = cells[out.JOURNEY]
+        key = cells[out.KEY]
+        return (
+            cells[out.INSTANT],
+            cells[out.OFFSET],
+            user,
+            -self._journeys[journey].priority,
+            journey,
+            key != 0,
+            text_of(self._names.texts, key) if key else b"",
+            cells[out.ENTRY],
+            cells[out.STAGE],
+        )
+
+    def _decided(self, at: tuple[int, int], cells: _Cells, user: bytes) -> CloudEvent:
+        number, row = at
+        part, names = self._parts[number], self._names
+        journey = self._journeys[cells[out.JOURNEY]]
+        stage = journey.stages[cells[out.STAGE]]
+        outcome = cells[out.OUTCOME]
+        first_line = cells[out.FIRST_LINE]
+        lines = part.lines[first_line : first_line + cells[out.LINE_COUNT]].tolist()
+        channel = cells[out.CHANNEL] if outcome in REASONS_OF_CHANNEL else NO_CHANNEL
+        sent = outcome == out.SENT
+        data = Decided(
+            journey=journey.name,
+            version=names.config.version,
+            stage=stage.name,
+            instance=self._instance(cells),
+            deadline=instant_text(cells[out.DEADLINE]),
+            reason=UNSET if sent else out.REASONS[outcome],
+            offset=cells[out.OFFSET],
+            send=stage.send,
+            channel=names.channel(channel),
+            purpose=journey.purpose,
+            lines=[names.line(line) for line in lines],
+            features=names.features(part.features[row].tolist(), part.texts[row].tolist()),
+            tags=names.tags(cells[out.TAGS_HELD]),
+            scores={},
+            rules=names.compared(stage.when, part.trace[row].tolist()),
+        )
+        kind = TRIGGER if sent else SUPPRESSED
+        expires_ms = cells[out.INSTANT] + stage.ttl_ms
+        return self._envelope(kind, cells, user, data, instant_text(expires_ms) if sent else UNSET)
+
+    def _envelope(
+        self,
+        kind: str,
+        cells: _Cells,
+        user: bytes,
+        data: Decided | GoalReached,
+        expires: str | UnsetType = UNSET,
+    ) -> CloudEvent:
+        key, subject = data.instance.key or "", user.decode()
+        parts = (kind, subject, data.journey, key, data.instance.entry, data.stage)
+        return CloudEvent(
+            id=decision_id(*parts),
+            type=kind,
+            subject=subject,
+            time=instant_text(cells[out.INSTANT]),
+            expirytime=expires,
+            data=data,
+        )
+
+    def _goal(self, _at: tuple[int, int], cells: _Cells, user: bytes) -> CloudEvent:
+        journey = self._journeys[cells[out.JOURNEY]]
+        assert journey.goal is not None, "a goal was reached of a journey that has none"
+        data = GoalReached(
+            journey=journey.name,
+            stage=journey.stages[cells[out.STAGE]].name,
+            instance=self._instance(cells),
+            offset=cells[out.OFFSET],
+            event=journey.goal.event,
+            held_out=held_out(journey.name, user, journey.holdout),
+        )
+        return self._envelope(GOAL, cells, user, data)
+
+    def _instance(self, cells: _Cells) -> Instance:
+        return Instance(key=self._names.key(cells[out.KEY]), entry=instant_text(cells[out.ENTRY]))
+
+    def _turned(self, cells: _Cells, user: bytes) -> CloudEvent:
+        tag = self._names.config.tags[cells[out.TURNED_TAG]].name
+        instant = instant_text(cells[out.TURNED_INSTANT])
+        held, offset = bool(cells[out.TURNED_HELD]), cells[out.TURNED_OFFSET]
+        subject = user.decode()
+        parts = (TAG, subject, tag, instant, "true" if held else "false", str(offset))
+        data = Turned(tag=tag, held=held, offset=offset)
+        return CloudEvent(id=decision_id(*parts), type=TAG, subject=subject, time=instant, data=data)

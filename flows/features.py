@@ -1,0 +1,289 @@
+"""Features: what an event changes in a user's row, and what is read out of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.jit import compiled
+from connectors.columns import MISSING, SPAN_BITS, Columns
+from flows.plan_words import (
+    EVENT_WORDS,
+    EVENTS,
+    FEATURES,
+    OP_COUNT,
+    OP_RECORD,
+    OP_SOURCE,
+    OP_WEIGHT,
+    OP_WORDS,
+    OPS,
+    SOURCE_LINES,
+    SOURCE_NONE,
+)
+from state.carts import CART_LINE_COUNT, CART_QUANTITY, CART_TOTAL
+from state.distinct import distinct_count, note_distinct
+from state.layout import (
+    AFFINITY,
+    AT32,
+    AT64,
+    CART,
+    CART_ITEMS,
+    CART_VALUE,
+    CARTS_HEAD,
+    COUNT,
+    DAYS_SINCE,
+    DISTINCT,
+    FEATURE_WORDS,
+    FIRST,
+    GAPS,
+    KIND,
+    LAST,
+    OF_LINES,
+    OVER,
+    RATIO,
+    READS,
+    READS_TEXT,
+    RECENT,
+    ROW_WORDS,
+    SCALE,
+    SESSIONS,
+    SUM,
+    UNDER,
+    WINDOW,
+    Plan,
+)
+from state.memory import Memory
+from state.rolling import (
+    SUM_MAX,
+    add_to_tile,
+    days_since,
+    gap_days,
+    in_window,
+    move_ring,
+    note_affinity,
+    note_gap,
+    note_recent,
+    ring_total,
+    start_session,
+    top_text,
+    whole_second,
+)
+from state.texts import Texts, intern
+
+LAST_TOUCHED = -1
+"""As a cart: the one that the user touched last."""
+
+SPAN_MASK = (1 << SPAN_BITS) - 1
+
+
+@compiled
+def text_number(texts: Texts, data: NDArray[np.uint8], cell: int) -> int:
+    """The number of the text that a cell of a batch spans; 0 for a missing one."""
+    if cell == MISSING:
+        return 0
+    return intern(texts, data, cell >> SPAN_BITS, cell & SPAN_MASK)
+
+
+@compiled
+def apply_features(
+    memory: Memory, plan: Plan, texts: Texts, columns: Columns, index: int, slot: int
+) -> bool:
+    """Take event `index` of the batch into the user's features; whether it was late for one."""
+    ints = plan.ints
+    event = ints[EVENTS] + columns.event[index] * EVENT_WORDS
+    at_ms, now_ms = columns.at_ms[index], columns.log_ms[index]
+    late = False
+    first = ints[event + OPS]
+    for op in range(first, first + ints[event + OP_COUNT] * OP_WORDS, OP_WORDS):
+        record = ints[op + OP_RECORD]
+        source = ints[op + OP_SOURCE]
+        counts = in_window(plan, record, at_ms, now_ms)
+        late = late or not counts
+        if source == SOURCE_NONE:
+            _take_event(memory, plan, op, slot, at_ms, now_ms if counts else -1)
+        elif not counts:
+            continue
+        elif source == SOURCE_LINES:
+            from_line = columns.line_from[index]
+            for line in range(from_line, from_line + columns.line_count[index]):
+                cell = columns.lines[line, ints[record + OF_LINES]]
+                _take_cell(memory, plan, texts, columns.data, op, slot, at_ms, now_ms, cell)
+        else:
+            cell = columns.values[index, source]
+            _take_cell(memory, plan, texts, columns.data, op, slot, at_ms, now_ms, cell)
+    return late
+
+
+@compiled
+def _take_event(
+    memory: Memory, plan: Plan, op: int, slot: int, at_ms: int, now_ms: int
+) -> None:
+    """Take an event into a feature that reads none of its fields; `now_ms` -1: it is late."""
+    record = plan.ints[op + OP_RECORD]
+    kind = plan.ints[record + KIND]
+    if kind == COUNT:
+        if now_ms >= 0:
+            _add(memory, plan, record, slot, at_ms, now_ms, plan.ints[op + OP_WEIGHT])
+    elif kind == SESSIONS:
+        if start_session(memory, plan, record, slot, at_ms) and now_ms >= 0:
+            _add(memory, plan, record, slot, at_ms, now_ms, 1)
+    elif kind == DAYS_SINCE:
+        last_at = slot * plan.ints[ROW_WORDS] + plan.ints[record + AT64]
+        memory.rows64[last_at] = max(memory.rows64[last_at], whole_second(at_ms))
+    elif kind == GAPS:
+        note_gap(memory, plan, record, slot, at_ms)
+
+
+@compiled
+def _add(
+    memory: Memory, plan: Plan, record: int, slot: int, at_ms: int, now_ms: int, amount: int
+) -> None:
+    if plan.ints[record + WINDOW] != 0:
+        move_ring(memory, plan, record, slot, now_ms)
+    add_to_tile(memory, plan, record, slot, at_ms, amount)
+
+
+@compiled
+def _take_cell(
+    memory: Memory,
+    plan: Plan,
+    texts: Texts,
+    data: NDArray[np.uint8],
+    op: int,
+    slot: int,
+    at_ms: int,
+    now_ms: int,
+    cell: int,
+) -> None:
+    """Take one value of an event that is in the feature's window."""
+    if cell == MISSING:
+        return
+    record = plan.ints[op + OP_RECORD]
+    weight = plan.ints[op + OP_WEIGHT]
+    kind = plan.ints[record + KIND]
+    if kind == SUM:
+        most = SUM_MAX // abs(weight)
+        amount = weight * max(-most, min(most, cell))
+        _add(memory, plan, record, slot, at_ms, now_ms, amount)
+    elif kind == LAST or kind == FIRST:
+        _keep_value(memory, plan, texts, data, record, slot, at_ms, cell)
+    elif kind == DISTINCT:
+        text = text_number(texts, data, cell)
+        note_distinct(memory, plan, record, slot, at_ms, text, now_ms)
+    elif kind == AFFINITY:
+        text = text_number(texts, data, cell)
+        note_affinity(memory, plan, record, slot, at_ms, text, weight)
+    elif kind == RECENT:
+        note_recent(memory, plan, record, slot, text_number(texts, data, cell))
+
+
+@compiled
+def _keep_value(
+    memory: Memory,
+    plan: Plan,
+    texts: Texts,
+    data: NDArray[np.uint8],
+    record: int,
+    slot: int,
+    at_ms: int,
+    cell: int,
+) -> None:
+    ints = plan.ints
+    words = slot * ints[ROW_WORDS]
+    kept_at = words + ints[record + AT64]
+    before = memory.rows64[kept_at]
+    if before >= 0:
+        if ints[record + KIND] == LAST and at_ms < before:
+            return
+        if ints[record + KIND] == FIRST and at_ms >= before:
+            return
+    memory.rows64[kept_at] = at_ms
+    if ints[record + READS] == READS_TEXT:
+        memory.rows32[2 * words + ints[record + AT32]] = text_number(texts, data, cell)
+    else:
+        memory.rows64[kept_at + 1] = cell
+
+
+@compiled
+def read_features(
+    memory: Memory,
+    plan: Plan,
+    listed: int,
+    slot: int,
+    now_ms: int,
+    cart: int,
+    values: NDArray[np.float64],
+) -> None:
+    """Read the features of a list into `values` (by feature index), as of `now_ms`.
+
+    `listed` is a list in `plan.ints` that names a ratio's parts before the ratio. Missing ones are NaN;
+    a text is its number.
+    """
+    for entry in range(listed + 1, listed + 1 + plan.ints[listed]):
+        feature = plan.ints[entry]
+        record = plan.ints[FEATURES] + feature * FEATURE_WORDS
+        values[feature] = _value(memory, plan, record, slot, now_ms, cart, values)
+
+
+@compiled
+def _value(
+    memory: Memory,
+    plan: Plan,
+    record: int,
+    slot: int,
+    now_ms: int,
+    cart: int,
+    values: NDArray[np.float64],
+) -> float:
+    ints = plan.ints
+    kind = ints[record + KIND]
+    if kind == COUNT or kind == SUM or kind == SESSIONS:
+        return ring_total(memory, plan, record, slot, now_ms) / plan.floats[record + SCALE]
+    if kind == DAYS_SINCE:
+        return days_since(memory, plan, record, slot, now_ms)
+    if kind == CART:
+        return _cart_value(memory, plan, record, slot, cart)
+    if kind == RATIO:
+        under = values[ints[record + UNDER]]
+        return values[ints[record + OVER]] / under if under != 0.0 else np.nan
+    if kind == GAPS:
+        return gap_days(memory, plan, record, slot)
+    if kind == DISTINCT:
+        return float(distinct_count(memory, plan, record, slot, now_ms))
+    if kind == AFFINITY:
+        return _or_missing(top_text(memory, plan, record, slot))
+    if kind == RECENT:
+        first = 2 * slot * ints[ROW_WORDS] + ints[record + AT32]
+        return _or_missing(memory.rows32[first])
+    return _kept_value(memory, plan, record, slot)
+
+
+@compiled
+def _or_missing(text: int) -> float:
+    return float(text) if text != 0 else np.nan
+
+
+@compiled
+def _kept_value(memory: Memory, plan: Plan, record: int, slot: int) -> float:
+    words = slot * plan.ints[ROW_WORDS]
+    if plan.ints[record + READS] == READS_TEXT:
+        return _or_missing(memory.rows32[2 * words + plan.ints[record + AT32]])
+    kept_at = words + plan.ints[record + AT64]
+    if memory.rows64[kept_at] < 0:
+        return np.nan
+    return memory.rows64[kept_at + 1] / plan.floats[record + SCALE]
+
+
+@compiled
+def _cart_value(memory: Memory, plan: Plan, record: int, slot: int, cart: int) -> float:
+    node = cart
+    if cart == LAST_TOUCHED:
+        node = memory.rows32[2 * slot * plan.ints[ROW_WORDS] + CARTS_HEAD]
+    if node == 0:
+        return 0.0
+    word = CART_LINE_COUNT
+    if plan.ints[record + READS] == CART_VALUE:
+        word = CART_TOTAL
+    elif plan.ints[record + READS] == CART_ITEMS:
+        word = CART_QUANTITY
+    return memory.nodes[node + word] / plan.floats[record + SCALE]

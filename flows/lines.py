@@ -1,0 +1,100 @@
+"""The JSON lines of a replay's outputs, in one order however many partitions there are."""
+
+from __future__ import annotations
+
+import base64
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from connectors.columns import DeadLetter
+from flows.partition import Batch
+
+OUTPUTS = ("triggers", "decisions", "tags", "dead_letters")
+"""What the flow writes as it runs; profiles are written at its end."""
+
+
+class PlacedData(Struct):
+    """The part of a decision's data that places it."""
+
+    offset: int | None = None
+
+
+class Placed(Struct):
+    """The part of a decision or tag transition that says where it stands among others."""
+
+    time: str
+    subject: str
+    data: PlacedData
+
+
+class ProfileUser(Struct):
+    """The part of a profile's line that it is sorted by."""
+
+    user: str
+
+
+placed = msgspec.json.Decoder(Placed)
+profile_user = msgspec.json.Decoder(ProfileUser)
+
+
+def rendered(name: str, batches: Sequence[Batch], letters: Sequence[DeadLetter]) -> list[bytes]:
+    """The lines of output `name` for one stretch, in order of place."""
+    if name == "dead_letters":
+        return [dead_letter_line(letter) for letter in letters]
+    if name == "triggers":
+        return merged([batch.triggers() for batch in batches])
+    if name == "decisions":
+        return merged([batch.decisions() for batch in batches])
+    assert name == "tags", "outputs are those of OUTPUTS"
+    return merged([batch.transitions() for batch in batches])
+
+
+def merged(partitions: list[list[bytes]]) -> list[bytes]:
+    """Lines of several partitions, each in order of place, as one list in order of place.
+
+    Of one user's lines at one place the order is that of their partition, so time, offset and user
+    tell.
+
+    >>> line = b'{"time":"2026-01-01T00:00:0%d.000Z","subject":"u","data":{"offset":null}}'
+    >>> [text[8:32] for text in merged([[line % 1, line % 3], [line % 2]])] == [
+    ...     b'"2026-01-01T00:00:0%d.000' % second for second in (1, 2, 3)
+    ... ]
+    True
+    """
+    if len(partitions) == 1:
+        return partitions[0]
+    return list(heapq.merge(*partitions, key=place))
+
+
+def place(line: bytes) -> tuple[str, int, bytes]:
+    """What orders the lines of different users: instant, offset (none: -1), user id."""
+    found = placed.decode(line)
+    offset = found.data.offset
+    return found.time, -1 if offset is None else offset, found.subject.encode()
+
+
+def merged_profiles(partitions: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    """Profiles of several partitions, each sorted by user id, as one stream in that order."""
+    return heapq.merge(*partitions, key=lambda line: profile_user.decode(line).user.encode())
+
+
+def dead_letter_line(letter: DeadLetter) -> bytes:
+    """A dead letter as JSON; its value as text, or in base64 where it is not UTF-8.
+
+    >>> letter = DeadLetter(reason="bad_json", detail="", offset=3, value=b"{")
+    >>> dead_letter_line(letter).decode()
+    '{"reason":"bad_json","detail":"","offset":3,"value":"{"}'
+    """
+    line: dict[str, object] = {
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "offset": letter.offset,
+    }
+    try:
+        line["value"] = letter.value.decode()
+    except UnicodeDecodeError:
+        line["value_base64"] = base64.b64encode(letter.value).decode()
+    return msgspec.json.encode(line)

@@ -1,0 +1,337 @@
+"""One partition of the engine: its profile table, and the compiled loop that events go through."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from config.schema import Config
+from connectors.columns import Columns
+from connectors.triggers import instant_text
+from flows import output as out
+from flows.apply import NODES_MARGIN, apply_events, pass_time, set_deadline
+from flows.decisions import Batch, Names
+from flows.features import LAST_TOUCHED, read_features
+from flows.machine import Machine, new_scratch
+from flows.plan import make_plan
+from flows.plan_words import ALL_FEATURES
+from state.instances import DUE, INSTANCE_ENTRY, INSTANCE_KEY, first_instance, journey_of, stage_of
+from state.layout import CLOSED_CHANNELS, TAGS
+from state.memory import (
+    DUPLICATES,
+    EVENTS_APPLIED,
+    LAST_INSTANT,
+    LATE,
+    NODES_MADE,
+    TALLY_WORDS,
+    new_memory,
+    with_nodes,
+    with_users,
+)
+from state.packing import RowPacker
+from state.store import Checkpoint, Commit, Snapshot, encode_checkpoint
+from state.texts import COUNT, find_or_add, new_texts, number_of, text_of, with_room
+
+DRAIN_MS = 3660 * 86_400_000
+"""How far ahead `drain` looks: what recurs each day for ever must end somewhere."""
+
+
+class LayoutError(Exception):
+    """A snapshot was made with a configuration of another shape."""
+
+
+class JourneyCounters(Struct, frozen=True, kw_only=True):
+    """What became of a journey's stages; scheduled = sent + all suppressed + pending."""
+
+    entered: int
+    scheduled: int
+    sent: int
+    suppressed: dict[str, int]
+    pending: int
+    goals: int
+
+
+class Counters(Struct, frozen=True, kw_only=True):
+    """Sums since the engine was made (users, pending and tags: as they stand now).
+
+    Stages that were pending in the snapshot count as scheduled.
+    """
+
+    events: int
+    duplicates: int
+    late: int
+    users: int
+    journeys: dict[str, JourneyCounters]
+    tags: dict[str, int]
+
+
+class Engine:
+    """The profiles of one partition, and what their events decide.
+
+    Events are given in log order. Everything is a function of them, the configuration and the snapshot:
+    how they are cut into batches changes nothing.
+    """
+
+    def __init__(
+        self, config: Config, *, partition: int = 0, snapshot: Snapshot | None = None
+    ) -> None:
+        self._config = config
+        self._made = make_plan(config)
+        self._packer = RowPacker(self._made.layout)
+        journeys = len(config.journeys)
+        self._memory = new_memory(self._made.layout.words, journeys)
+        self._users = new_texts()
+        self._texts = new_texts()
+        self._texts.fill[COUNT] = 1
+        for text in self._made.texts:
+            self._texts = with_room(self._texts, 1, len(text.encode()))
+            number_of(self._texts, text.encode())
+        features = len(config.features)
+        recent = sum(feature.keep for feature in config.features if feature.kind == "recent")
+        comparisons = self._made.comparisons
+        self._scratch = new_scratch(features, len(self._made.columns), comparisons)
+        self._output = out.new_output(features, recent, comparisons, len(config.tags))
+        self._touched = np.zeros(len(self._memory.deadline), np.uint8)
+        self._outcomes = np.zeros((journeys, out.HOLDOUT + 1), np.int64)
+        self._previous: bytes | None = None
+        self.checkpoint = Checkpoint(
+            partition=partition,
+            next_offset=0,
+            clock_ms=0,
+            user_count=0,
+            config_version=config.version,
+            layout=layout_digest(config),
+            commit_number=0,
+        )
+        if snapshot is not None:
+            self._load(snapshot)
+
+    def process(self, columns: Columns, *, clock_ms: int, next_offset: int) -> Batch:
+        """Apply events in log order, then decide what is due up to `clock_ms` for everybody.
+
+        Args:
+            columns: events of this partition; log times never decrease, from batch to batch too.
+            clock_ms: log time reached; no record before it can still arrive.
+            next_offset: the offset after the last record that was read.
+        """
+        batch = Batch(self._names())
+        self._make_room(columns)
+        hashes = columns.message_hash.view(np.int64)
+        columns = columns._replace(message_hash=hashes)
+        template = self._made.layout.template
+        first = 0
+        while first < len(columns.offset):
+            machine = self._machine()
+            after = apply_events(machine, self._users, columns, template, self._touched, first)
+            self._empty_buffers(batch, moved=after > first)
+            first = after
+        self._pass_time(batch, clock_ms)
+        self._advance(clock_ms, next_offset)
+        return self._counted(batch)
+
+    def drain(self) -> Batch:
+        """Decide all that is pending, however far ahead; the clock is then the last instant."""
+        batch = Batch(self._names())
+        self._memory.tally[LAST_INSTANT] = self.checkpoint.clock_ms
+        self._pass_time(batch, self.checkpoint.clock_ms + DRAIN_MS)
+        clock_ms = max(self.checkpoint.clock_ms, int(self._memory.tally[LAST_INSTANT]))
+        self._advance(clock_ms, self.checkpoint.next_offset)
+        return self._counted(batch)
+
+    def commit(self, outbox: list[bytes] | None = None) -> Commit:
+        """What changed since the last commit (or since the start), with the checkpoint it leads to."""
+        slots = np.flatnonzero(self._touched[: self._user_count()]).tolist()
+        memory, plan, texts = self._memory, self._made.plan, self._texts
+        commit = Commit(
+            checkpoint=replace(self.checkpoint, commit_number=self.checkpoint.commit_number + 1),
+            previous=self._previous,
+            rows=[
+                (text_of(self._users, slot), self._packer.pack(memory, plan, texts, slot))
+                for slot in slots
+            ],
+            deadlines=memory.deadline[slots].tolist(),
+            outbox=outbox or [],
+        )
+        self._touched[:] = 0
+        self.checkpoint = commit.checkpoint
+        self._previous = encode_checkpoint(commit.checkpoint)
+        return commit
+
+    @property
+    def counters(self) -> Counters:
+        """Sums since the engine was made."""
+        tally = self._memory.tally
+        pending = self._pending()
+        journeys = {}
+        for index, journey in enumerate(self._config.journeys):
+            outcomes = self._outcomes[index]
+            journeys[journey.name] = JourneyCounters(
+                entered=int(tally[TALLY_WORDS + 2 * index]),
+                scheduled=int(tally[TALLY_WORDS + 2 * index + 1]),
+                sent=int(outcomes[out.SENT]),
+                suppressed={
+                    reason: int(outcomes[code])
+                    for code, reason in out.REASONS.items()
+                    if outcomes[code]
+                },
+                pending=pending[index],
+                goals=int(outcomes[out.GOAL]),
+            )
+        held = self._memory.rows64[TAGS :: self._made.layout.words][: self._user_count()]
+        return Counters(
+            events=int(tally[EVENTS_APPLIED]),
+            duplicates=int(tally[DUPLICATES]),
+            late=int(tally[LATE]),
+            users=self._user_count(),
+            journeys=journeys,
+            tags={
+                tag.name: int(np.count_nonzero(held >> index & 1))
+                for index, tag in enumerate(self._config.tags)
+            },
+        )
+
+    def profiles(self) -> Iterator[bytes]:
+        """Readable profiles as of the clock, JSON lines, sorted by user id."""
+        users = sorted((text_of(self._users, slot), slot) for slot in range(self._user_count()))
+        names = self._names()
+        for user, slot in users:
+            yield msgspec.json.encode(self._profile(names, user, slot))
+
+    def _profile(self, names: Names, user: bytes, slot: int) -> dict[str, object]:
+        memory, plan, words = self._memory, self._made.plan, self._made.layout.words
+        clock_ms = self.checkpoint.clock_ms
+        listed = plan.ints[ALL_FEATURES]
+        read_features(memory, plan, listed, slot, clock_ms, LAST_TOUCHED, self._scratch.values)
+        closed = int(memory.rows32[2 * slot * words + CLOSED_CHANNELS])
+        channels = list(self._config.shop.channels)
+        return {
+            "user": user.decode(),
+            "at": instant_text(clock_ms),
+            "features": names.features(self._scratch.values.tolist(), self._recent(slot)),
+            "tags": names.tags(int(memory.rows64[slot * words + TAGS])),
+            "instances": [self._instance(names, node) for node in self._instances(slot)],
+            "closed_channels": [name for bit, name in enumerate(channels) if closed >> bit & 1],
+        }
+
+    def _recent(self, slot: int) -> list[int]:
+        halves = 2 * slot * self._made.layout.words
+        found: list[int] = []
+        for first, keep in self._made.recent_cells:
+            found += self._memory.rows32[halves + first : halves + first + keep].tolist()
+        return found
+
+    def _instances(self, slot: int) -> Iterator[int]:
+        node = int(first_instance(self._memory, self._made.plan, slot))
+        while node != 0:
+            yield node
+            node = int(self._memory.nodes[node])
+
+    def _instance(self, names: Names, node: int) -> dict[str, object]:
+        nodes = self._memory.nodes
+        journey = self._config.journeys[journey_of(self._memory, node)]
+        return {
+            "journey": journey.name,
+            "key": names.key(int(nodes[node + INSTANCE_KEY])),
+            "entry": instant_text(int(nodes[node + INSTANCE_ENTRY])),
+            "stage": journey.stages[stage_of(self._memory, node)].name,
+            "due": instant_text(int(nodes[node + DUE])),
+        }
+
+    def _pending(self) -> list[int]:
+        """Pending stages per journey, counted by walking all instances."""
+        counts = [0] * len(self._config.journeys)
+        for slot in range(self._user_count()):
+            for node in self._instances(slot):
+                counts[journey_of(self._memory, node)] += 1
+        return counts
+
+    def _slot_of(self, user: bytes) -> int:
+        data = np.frombuffer(user, np.uint8)
+        hashed = hash_text(padded(data), 0, len(user))
+        return int(find_or_add(self._users, hashed, data, 0, len(user)))
+
+    def _user_count(self) -> int:
+        return int(self._users.fill[COUNT])
+
+    def _names(self) -> Names:
+        return Names(self._config, self._users, self._texts)
+
+    def _machine(self) -> Machine:
+        return Machine(self._memory, self._made.plan, self._texts, self._scratch, self._output)
+
+    def _make_room(self, columns: Columns) -> None:
+        """Room for whatever the events can bring: users, and texts in their fields and lines."""
+        events, size = len(columns.offset), len(columns.data)
+        self._users = with_room(self._users, events, int(columns.user_length.sum()))
+        cells = events * columns.values.shape[1] + 2 * len(columns.lines)
+        self._texts = with_room(self._texts, cells, size)
+        self._memory = with_users(
+            self._memory, self._made.layout.words, self._user_count() + events
+        )
+        touched = np.zeros(len(self._memory.deadline), np.uint8)
+        touched[: len(self._touched)] = self._touched
+        self._touched = touched
+        self._memory = with_nodes(self._memory, NODES_MARGIN)
+
+    def _empty_buffers(self, batch: Batch, *, moved: bool) -> None:
+        had_room = self._memory.tally[NODES_MADE] * 8 + NODES_MARGIN * 8 < len(self._memory.nodes)
+        assert moved or self._output.filled.any() or not had_room, "the loop stopped for no reason"
+        batch.take(self._output)
+        self._memory = with_nodes(self._memory, NODES_MARGIN)
+
+    def _pass_time(self, batch: Batch, clock_ms: int) -> None:
+        while not pass_time(self._machine(), self._touched, self._user_count(), clock_ms):
+            self._empty_buffers(batch, moved=False)
+        batch.take(self._output)
+
+    def _counted(self, batch: Batch) -> Batch:
+        self._outcomes += batch.outcomes()
+        return batch
+
+    def _advance(self, clock_ms: int, next_offset: int) -> None:
+        self.checkpoint = replace(
+            self.checkpoint,
+            clock_ms=max(clock_ms, self.checkpoint.clock_ms),
+            next_offset=next_offset,
+            user_count=self._user_count(),
+        )
+
+    def _load(self, snapshot: Snapshot) -> None:
+        checkpoint = snapshot.checkpoint
+        if checkpoint.layout != self.checkpoint.layout:
+            raise LayoutError(
+                f"expected a state of layout {self.checkpoint.layout}, got {checkpoint.layout}: it was "
+                "made with other features, tags or journeys; use that configuration or start anew"
+            )
+        self._users = with_room(
+            self._users, len(snapshot.rows), sum(len(user) for user, _ in snapshot.rows)
+        )
+        self._memory = with_users(self._memory, self._made.layout.words, len(snapshot.rows))
+        for user, row in snapshot.rows:
+            slot = self._slot_of(user)
+            self._memory = with_nodes(self._memory, NODES_MARGIN)
+            plan = self._made.plan
+            self._texts = self._packer.unpack(self._memory, plan, self._texts, slot, row)
+            set_deadline(self._machine(), slot)
+        self._touched = np.zeros(len(self._memory.deadline), np.uint8)
+        for index, pending in enumerate(self._pending()):
+            self._memory.tally[TALLY_WORDS + 2 * index + 1] = pending
+        self._previous = encode_checkpoint(checkpoint)
+        self.checkpoint = replace(checkpoint, config_version=self._config.version)
+
+
+def layout_digest(config: Config) -> str:
+    """Twelve hex digits, equal for configurations whose rows have the same shape and meaning."""
+    shape = [
+        config.shop.currency,
+        list(config.shop.channels),
+        config.features,
+        [(tag.name, tag.keep_ms > 0) for tag in config.tags],
+        [(journey.name, [stage.name for stage in journey.stages]) for journey in config.journeys],
+    ]
+    return hashlib.blake2b(msgspec.json.encode(shape), digest_size=6).hexdigest()

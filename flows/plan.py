@@ -1,0 +1,312 @@
+"""Makes the plan: the checked configuration as one array of words for compiled code.
+
+What the words mean is in `flows.plan_words`. A new configuration makes a new array and compiles nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from msgspec import Struct
+
+from config.fields import field_names
+from config.opcodes import OP_CONST, OP_EVENT, OP_TEXT
+from config.schema import Config, EventDef, Feature, Field, Journey, Program, Tag
+from flows import plan_words as words
+from flows.turns import Turn, turns_of
+from state.layout import AT32, FEATURE_WORDS, Layout, Plan, lay_out, scale_of
+
+CART_ROLES = {
+    "Product Added": words.CART_ADD,
+    "Product Removed": words.CART_REMOVE,
+    "Cart Viewed": words.CART_REPLACE,
+    "Order Completed": words.CART_ORDER,
+}
+WINDOWED = ("count", "sum", "distinct", "sessions")
+STATUSES = {"live": words.STATUS_LIVE, "shadow": words.STATUS_SHADOW, "off": words.STATUS_OFF}
+EMAIL = "email"
+
+
+class PlanOf(Struct, frozen=True, kw_only=True):
+    """A configuration made ready: what compiled code reads, and what Python needs beside it.
+
+    texts: the texts that rules compare with, numbered from 1 in this order. comparisons: the most that
+    a rule has. recent_cells: (first int32 of the row, how many) of each list of recent texts.
+    """
+
+    plan: Plan
+    layout: Layout
+    columns: tuple[str, ...]
+    texts: tuple[str, ...]
+    comparisons: int
+    recent_cells: tuple[tuple[int, int], ...]
+
+
+def make_plan(config: Config) -> PlanOf:
+    """The plan and the layout of rows for a checked configuration."""
+    columns = field_names(config.events)
+    layout = lay_out(config, columns)
+    writer = _Writer(config, columns, layout)
+    writer.write()
+    ints = np.array(writer.words, np.int64)
+    return PlanOf(
+        plan=Plan(ints=ints, floats=ints.view(np.float64)),
+        layout=layout,
+        columns=columns,
+        texts=tuple(writer.texts),
+        recent_cells=tuple(
+            (int(layout.features[index * FEATURE_WORDS + AT32]), feature.keep)
+            for index, feature in enumerate(config.features)
+            if feature.kind == "recent"
+        ),
+        comparisons=max((len(program.comparisons) for program in programs_of(config)), default=0),
+    )
+
+
+def layout_bytes(config: Config) -> dict[str, int]:
+    """Bytes per user of each feature and of what every row has, in the order of the row."""
+    return lay_out(config, field_names(config.events)).bytes_of
+
+
+def programs_of(config: Config) -> list[Program]:
+    """All rules of a configuration."""
+    found = [tag.rule for tag in config.tags]
+    for journey in config.journeys:
+        found += [journey.entry_when, journey.exit_when]
+        found += [stage.when for stage in journey.stages]
+    return [program for program in found if program is not None]
+
+
+def with_parts(features: tuple[Feature, ...], wanted: set[int]) -> list[int]:
+    """The features `wanted` and the parts of ratios among them, parts before ratios."""
+    found = set(wanted)
+    for index in range(len(features) - 1, -1, -1):
+        if index in found and features[index].kind == "ratio":
+            found.update(features[index].over)
+    return sorted(found)
+
+
+class _Writer:
+    """Appends tables to one list of words and notes in its head where they start."""
+
+    def __init__(self, config: Config, columns: tuple[str, ...], layout: Layout) -> None:
+        self.config = config
+        self.columns = columns
+        self.layout = layout
+        self.words = [0] * words.HEAD_WORDS
+        self.texts: list[str] = []
+        self.tag_features = with_parts(
+            config.features, {index for tag in config.tags if tag.rule for index in tag.rule.features}
+        )
+
+    def write(self) -> None:
+        head = self.words
+        head[0] = self.layout.words
+        head[words.FEATURES] = self.run(self.layout.features.tolist())
+        head[words.FEATURE_COUNT] = len(self.config.features)
+        head[words.ALL_FEATURES] = self.listed(list(range(len(self.config.features))))
+        for word, name in (
+            (words.ITEM_COLUMN, "item"),
+            (words.PRICE_COLUMN, "price"),
+            (words.QUANTITY_COLUMN, "quantity"),
+            (words.CATEGORY_COLUMN, "category"),
+            (words.CART_COLUMN, "cart_id"),
+            (words.CHANNEL_COLUMN, "channel"),
+        ):
+            head[word] = self.column(name)
+        self.write_columns()
+        self.write_channels()
+        self.write_events()
+        self.write_tags()
+        self.write_journeys()
+
+    def run(self, values: list[int]) -> int:
+        """Append a run of words; where it starts."""
+        start = len(self.words)
+        self.words.extend(values)
+        return start
+
+    def listed(self, values: list[int]) -> int:
+        """Append a list: its length, then its entries."""
+        return self.run([len(values), *values])
+
+    def column(self, name: str) -> int:
+        return self.columns.index(name) if name in self.columns else -1
+
+    def text(self, text: str) -> int:
+        """The number of a text that rules compare with."""
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text) + 1
+
+    def code(self, program: Program, start: int, end: int) -> int:
+        """Append a range of a program's code with its constants in place."""
+        pairs: list[int] = []
+        for opcode, operand in program.code[start:end]:
+            value = operand
+            if opcode == OP_CONST:
+                value = float_bits(program.constants[operand])
+            elif opcode == OP_TEXT:
+                value = self.text(program.texts[operand])
+            pairs += [opcode, value]
+        return self.run([end - start, *pairs])
+
+    def program(self, program: Program | None) -> int:
+        """Append a rule: its code, the features and the event fields that it reads. 0 for no rule."""
+        if program is None:
+            return 0
+        code = self.code(program, 0, len(program.code))
+        features = self.listed(with_parts(self.config.features, set(program.features)))
+        read = sorted({operand for opcode, operand in program.code if opcode == OP_EVENT})
+        return self.run([code, features, self.listed(read)])
+
+    def write_columns(self) -> None:
+        fields: dict[str, Field] = {}
+        for event in self.config.events:
+            for field in event.fields:
+                if not field.line:
+                    fields[field.name] = field
+        minor_units = 10**self.config.shop.minor_digits
+        cells: list[int] = []
+        for name in self.columns:
+            scale = scale_of(fields[name], minor_units)
+            cells += [int(fields[name].type == "text"), float_bits(scale)]
+        self.words[words.COLUMN_KINDS] = self.run(cells)
+
+    def write_channels(self) -> None:
+        cells: list[int] = []
+        for name, trait in self.config.shop.channels.items():
+            cells += [self.text(name), self.column(f"traits.{trait}")]
+        self.words[words.CHANNELS] = self.run(cells)
+        self.words[words.CHANNEL_COUNT] = len(self.config.shop.channels)
+        self.words[words.EMAIL_CHANNEL] = self.text(EMAIL)
+
+    def write_events(self) -> None:
+        unknown = [0] * words.EVENT_WORDS
+        records = [unknown, *(self.event(event) for event in self.config.events)]
+        start = self.run([word for record in records for word in record])
+        self.words[words.EVENTS] = start + words.EVENT_WORDS
+        self.words[words.EVENT_COUNT] = len(self.config.events)
+
+    def event(self, event: EventDef) -> list[int]:
+        features = self.config.features
+        ops: list[int] = []
+        settles = event.name in CART_ROLES and any(
+            features[index].kind == "cart" for index in self.tag_features
+        )
+        for index, feature in enumerate(features):
+            if event.name in feature.events:
+                source = self.source(feature, event)
+                ops += [self.feature_at(index), feature.events[event.name], source]
+                settles = settles or index in self.tag_features
+        record = [0] * words.EVENT_WORDS
+        record[words.OPS] = self.run(ops)
+        record[words.OP_COUNT] = len(ops) // words.OP_WORDS
+        record[words.SETTLES] = int(settles)
+        for bit, journey in enumerate(self.config.journeys):
+            record[words.ENTERS] |= int(journey.entry_event == event.name) << bit
+            record[words.EXITS] |= int(event.name in journey.exit_events) << bit
+            goal = journey.goal is not None and journey.goal.event == event.name
+            record[words.GOALS] |= int(goal) << bit
+        record[words.CART_ROLE] = CART_ROLES.get(event.name, words.CART_NONE)
+        if event.name == "Unsubscribed":
+            record[words.CONSENT_ROLE] = words.CONSENT_UNSUBSCRIBE
+        elif event.name == "identify":
+            record[words.CONSENT_ROLE] = words.CONSENT_TRAITS
+        return record
+
+    def source(self, feature: Feature, event: EventDef) -> int:
+        """Where a feature finds its values in an event: a value column, the lines, or nowhere."""
+        if not isinstance(feature.of, Field):
+            return words.SOURCE_NONE
+        name = feature.of.name
+        if any(field.name == name and not field.line for field in event.fields):
+            return self.column(name)
+        return words.SOURCE_LINES
+
+    def feature_at(self, index: int) -> int:
+        return self.words[words.FEATURES] + index * FEATURE_WORDS
+
+    def write_tags(self) -> None:
+        features, tags = self.config.features, self.config.tags
+        windowed = [
+            index
+            for index in self.tag_features
+            if features[index].window_ms and features[index].kind in WINDOWED
+        ]
+        self.words[words.TAG_FEATURES] = self.listed(self.tag_features)
+        self.words[words.TAG_WINDOWS] = self.listed(windowed)
+        self.words[words.TAG_COUNT] = len(tags)
+        records = [self.tag(index, tag) for index, tag in enumerate(tags)]
+        self.words[words.TAGS] = self.run([word for record in records for word in record])
+        turns = [self.turn(turn) for tag in tags if tag.rule for turn in turns_of(tag.rule, features)]
+        self.words[words.TURN_COUNT] = len(turns)
+        self.words[words.TURNS] = self.run([word for record in turns for word in record])
+
+    def tag(self, index: int, tag: Tag) -> list[int]:
+        record = [0] * words.TAG_WORDS
+        record[words.TAG_RULE] = self.program(tag.rule)
+        record[words.TAG_KEEP_MS] = tag.keep_ms
+        record[words.TAG_KEEP_WORD] = self.layout.keep_words[index]
+        record[words.TAG_BLOCKERS] = blockers_of(index, self.config.tags)
+        for ancestor in ancestors_of(index, self.config.tags):
+            record[words.TAG_ANCESTORS] |= 1 << ancestor
+        return record
+
+    def turn(self, turn: Turn) -> list[int]:
+        code = self.code(turn.program, *turn.other) if turn.other is not None else 0
+        return [turn.feature, code, turn.when]
+
+    def write_journeys(self) -> None:
+        journeys = self.config.journeys
+        records = [self.journey(journey) for journey in journeys]
+        self.words[words.JOURNEYS] = self.run([word for record in records for word in record])
+        self.words[words.JOURNEY_COUNT] = len(journeys)
+
+    def journey(self, journey: Journey) -> list[int]:
+        channels = list(self.config.shop.channels)
+        record = [0] * words.JOURNEY_WORDS
+        record[words.STATUS] = STATUSES[journey.status]
+        record[words.PRIORITY] = journey.priority
+        record[words.COOLDOWN] = journey.cooldown_ms
+        record[words.REENTRY_RESETS] = int(journey.reentry == "reset")
+        record[words.ENTRY_TAG] = -1 if journey.entry_tag is None else journey.entry_tag
+        record[words.ENTRY_WHEN] = self.program(journey.entry_when)
+        record[words.KEY_COLUMN] = -1 if journey.key is None else self.column(journey.key)
+        record[words.KEYED_BY_CART] = int(journey.key == "cart_id")
+        record[words.EXIT_WHEN] = self.program(journey.exit_when)
+        record[words.GOAL_WITHIN] = journey.goal.within_ms if journey.goal else 0
+        record[words.CHANNEL_LIST] = self.listed([channels.index(name) for name in journey.channels])
+        record[words.STAGE_COUNT] = len(journey.stages)
+        stages: list[int] = []
+        for stage in journey.stages:
+            stages += [stage.after_ms, stage.ttl_ms, self.program(stage.when)]
+        record[words.STAGES] = self.run(stages)
+        return record
+
+
+def float_bits(value: float) -> int:
+    """The 64 bits of a float as a whole number, as it stands in `plan.ints`."""
+    (bits,) = struct.unpack("<q", struct.pack("<d", value))
+    return int(bits)
+
+
+def ancestors_of(index: int, tags: tuple[Tag, ...]) -> list[int]:
+    """The groups that a tag rolls up to, the nearest first."""
+    found = []
+    parent = tags[index].parent
+    while parent >= 0:
+        found.append(parent)
+        parent = tags[parent].parent
+    return found
+
+
+def blockers_of(index: int, tags: tuple[Tag, ...]) -> int:
+    """Bits of the tags that keep this one from holding: elder siblings in groups that pick the first."""
+    bits = 0
+    for child in [index, *ancestors_of(index, tags)]:
+        parent = tags[child].parent
+        if parent >= 0 and tags[parent].pick_first:
+            bits |= sum(1 << elder for elder in range(child) if tags[elder].parent == parent)
+    return bits

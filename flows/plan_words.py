@@ -1,0 +1,72 @@
+"""Where things stand in `plan.ints`: the words that `flows.plan` writes and compiled code reads.
+
+Word 0 is `ROW_WORDS`. The other words of the head name the starts and lengths of tables; a table is a run
+of records of a fixed number of words. Programs and lists are runs of their own length, named by their
+start; start 0 means "none".
+"""
+
+FEATURES, FEATURE_COUNT = 1, 2
+EVENTS, EVENT_COUNT = 3, 4
+TAGS, TAG_COUNT = 5, 6
+JOURNEYS, JOURNEY_COUNT = 7, 8
+TURNS, TURN_COUNT = 9, 10
+TAG_FEATURES = 11
+TAG_WINDOWS = 12
+CHANNELS, CHANNEL_COUNT = 13, 14
+ITEM_COLUMN, PRICE_COLUMN, QUANTITY_COLUMN, CATEGORY_COLUMN, CART_COLUMN = range(15, 20)
+CHANNEL_COLUMN = 20
+EMAIL_CHANNEL = 21
+RECENT_TEXTS = 22
+COLUMN_KINDS = 23
+ALL_FEATURES = 24
+HEAD_WORDS = 25
+
+EVENT_WORDS = 8
+"""The record before the first event's is that of an event that the configuration does not name."""
+OPS, OP_COUNT, SETTLES, ENTERS, EXITS, GOALS, CART_ROLE, CONSENT_ROLE = range(EVENT_WORDS)
+
+OP_WORDS = 3
+OP_RECORD, OP_WEIGHT, OP_SOURCE = range(3)
+SOURCE_NONE, SOURCE_LINES = -1, -2
+
+CART_NONE, CART_ADD, CART_REMOVE, CART_REPLACE, CART_ORDER = range(5)
+CONSENT_NONE, CONSENT_UNSUBSCRIBE, CONSENT_TRAITS = range(3)
+
+CHANNEL_WORDS = 2
+CHANNEL_TEXT, CHANNEL_TRAIT = range(2)
+
+TAG_WORDS = 5
+TAG_RULE, TAG_KEEP_MS, TAG_KEEP_WORD, TAG_BLOCKERS, TAG_ANCESTORS = range(5)
+
+TURN_WORDS = 3
+TURN_FEATURE, TURN_PROGRAM, TURN_WHEN = range(3)
+TURN_UP, TURN_ABOVE, TURN_BOTH, TURN_DAILY = range(4)
+
+JOURNEY_WORDS = 13
+(
+    STATUS,
+    PRIORITY,
+    COOLDOWN,
+    REENTRY_RESETS,
+    ENTRY_TAG,
+    ENTRY_WHEN,
+    KEY_COLUMN,
+    KEYED_BY_CART,
+    EXIT_WHEN,
+    STAGES,
+    STAGE_COUNT,
+    GOAL_WITHIN,
+    CHANNEL_LIST,
+) = range(JOURNEY_WORDS)
+STATUS_LIVE, STATUS_SHADOW, STATUS_OFF = range(3)
+
+STAGE_WORDS = 3
+STAGE_AFTER, STAGE_TTL, STAGE_WHEN = range(3)
+
+PROGRAM_CODE, PROGRAM_FEATURES, PROGRAM_EVENT_FIELDS = range(3)
+"""A program's head: starts of its code, of its list of features and of its list of event columns.
+Code and lists are a count, then that many entries (code: two words each, opcode and operand)."""
+
+COLUMN_KIND_WORDS = 2
+COLUMN_IS_TEXT, COLUMN_SCALE = range(2)
+"""Per value column: whether it holds texts, and (float64) what a cell is divided by."""

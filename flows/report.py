@@ -1,0 +1,186 @@
+"""Writes what was decided about a stage, and why, into the output buffers."""
+
+from __future__ import annotations
+
+from config.jit import compiled
+from flows.features import LAST_TOUCHED, read_features
+from flows.interpret import run_rule
+from flows.machine import Machine
+from flows.output import (
+    CHANNEL,
+    DEADLINE,
+    ENTRY,
+    FILLED_DECISIONS,
+    FILLED_LINES,
+    FIRST_LINE,
+    GOAL,
+    INSTANT,
+    JOURNEY,
+    KEY,
+    LINE_COUNT,
+    OFFSET,
+    OUTCOME,
+    STAGE,
+    TAGS_HELD,
+    USER,
+)
+from flows.plan_words import (
+    ALL_FEATURES,
+    CHANNEL_LIST,
+    FEATURE_COUNT,
+    FEATURES,
+    JOURNEY_WORDS,
+    JOURNEYS,
+    KEYED_BY_CART,
+    STAGE_WHEN,
+    STAGE_WORDS,
+    STAGES,
+)
+from state.carts import CART_FIRST_LINE, LINE_CATEGORY, LINE_ITEM, LINE_PRICE, LINE_QUANTITY, find_cart
+from state.instances import INSTANCE_DEADLINE, INSTANCE_ENTRY, INSTANCE_KEY, journey_of, stage_of
+from state.layout import (
+    AT32,
+    CARTS_HEAD,
+    CLOSED_CHANNELS,
+    FEATURE_WORDS,
+    KEEP,
+    KIND,
+    RECENT,
+    ROW_WORDS,
+)
+from state.layout import TAGS as HELD
+
+NO_CHANNEL = -1
+
+
+@compiled
+def cart_of(machine: Machine, slot: int, node: int) -> int:
+    """The cart that an instance's rules see: its own, or the last touched."""
+    plan = machine.plan
+    journey = plan.ints[JOURNEYS] + journey_of(machine.memory, node) * JOURNEY_WORDS
+    if plan.ints[journey + KEYED_BY_CART] == 0:
+        return LAST_TOUCHED
+    return find_cart(machine.memory, plan, slot, machine.memory.nodes[node + INSTANCE_KEY])
+
+
+@compiled
+def stage_record(machine: Machine, node: int) -> int:
+    """Where the record of an instance's pending stage stands in `plan.ints`."""
+    ints = machine.plan.ints
+    journey = ints[JOURNEYS] + journey_of(machine.memory, node) * JOURNEY_WORDS
+    return ints[journey + STAGES] + stage_of(machine.memory, node) * STAGE_WORDS
+
+
+@compiled
+def read_stage(machine: Machine, slot: int, node: int, now_ms: int) -> bool:
+    """Read all features as of `now_ms` and run the pending stage's rule; whether it holds.
+
+    Afterwards `scratch.values` and `scratch.trace` are what the decision's record shows.
+    """
+    memory, plan, scratch = machine.memory, machine.plan, machine.scratch
+    cart = cart_of(machine, slot, node)
+    read_features(memory, plan, plan.ints[ALL_FEATURES], slot, now_ms, cart, scratch.values)
+    held = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
+    scratch.trace[:] = 0.0
+    rule = plan.ints[stage_record(machine, node) + STAGE_WHEN]
+    return rule == 0 or run_rule(plan, scratch, rule, held)
+
+
+@compiled
+def choose_channel(machine: Machine, slot: int, journey: int) -> int:
+    """The first of the journey's channels that the user has not closed, or NO_CHANNEL."""
+    ints = machine.plan.ints
+    closed = machine.memory.rows32[2 * slot * ints[ROW_WORDS] + CLOSED_CHANNELS]
+    listed = ints[ints[JOURNEYS] + journey * JOURNEY_WORDS + CHANNEL_LIST]
+    for entry in range(listed + 1, listed + 1 + ints[listed]):
+        if not closed >> ints[entry] & 1:
+            return ints[entry]
+    return NO_CHANNEL
+
+
+@compiled
+def report_decision(
+    machine: Machine, slot: int, node: int, outcome: int, instant_ms: int, offset: int
+) -> None:
+    """Report the pending stage's outcome with what `read_stage` has read."""
+    memory, plan, output = machine.memory, machine.plan, machine.output
+    nodes = memory.nodes
+    row = output.filled[FILLED_DECISIONS]
+    output.filled[FILLED_DECISIONS] = row + 1
+    cells = output.decisions[row]
+    journey = journey_of(memory, node)
+    cells[OUTCOME] = outcome
+    cells[USER] = slot
+    cells[JOURNEY] = journey
+    cells[STAGE] = stage_of(memory, node)
+    cells[KEY] = nodes[node + INSTANCE_KEY]
+    cells[ENTRY] = nodes[node + INSTANCE_ENTRY]
+    cells[DEADLINE] = nodes[node + INSTANCE_DEADLINE]
+    cells[INSTANT] = instant_ms
+    cells[OFFSET] = offset
+    cells[CHANNEL] = choose_channel(machine, slot, journey)
+    cells[TAGS_HELD] = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
+    for feature in range(plan.ints[FEATURE_COUNT]):
+        output.features[row, feature] = machine.scratch.values[feature]
+    for index in range(len(machine.scratch.trace)):
+        output.trace[row, index] = machine.scratch.trace[index]
+    _report_texts(machine, slot, row)
+    _report_lines(machine, slot, cart_of(machine, slot, node), row)
+
+
+@compiled
+def _report_texts(machine: Machine, slot: int, row: int) -> None:
+    """The recent texts, feature after feature, `keep` cells each."""
+    memory, ints = machine.memory, machine.plan.ints
+    column = 0
+    for feature in range(ints[FEATURE_COUNT]):
+        record = ints[FEATURES] + feature * FEATURE_WORDS
+        if ints[record + KIND] != RECENT:
+            continue
+        first = 2 * slot * ints[ROW_WORDS] + ints[record + AT32]
+        for index in range(ints[record + KEEP]):
+            machine.output.texts[row, column] = memory.rows32[first + index]
+            column += 1
+
+
+@compiled
+def _report_lines(machine: Machine, slot: int, cart: int, row: int) -> None:
+    """The lines of the cart that the decision is about."""
+    memory, output = machine.memory, machine.output
+    node = cart
+    if cart == LAST_TOUCHED:
+        node = int(memory.rows32[2 * slot * machine.plan.ints[ROW_WORDS] + CARTS_HEAD])
+    at = output.filled[FILLED_LINES]
+    output.decisions[row, FIRST_LINE] = at
+    line = memory.nodes[node + CART_FIRST_LINE] if node != 0 else 0
+    while line != 0:
+        output.lines[at, 0] = memory.nodes[line + LINE_ITEM]
+        output.lines[at, 1] = memory.nodes[line + LINE_CATEGORY]
+        output.lines[at, 2] = memory.nodes[line + LINE_QUANTITY]
+        output.lines[at, 3] = memory.nodes[line + LINE_PRICE]
+        at += 1
+        line = memory.nodes[line]
+    output.decisions[row, LINE_COUNT] = at - output.filled[FILLED_LINES]
+    output.filled[FILLED_LINES] = at
+
+
+@compiled
+def report_goal(
+    machine: Machine, slot: int, journey: int, reached: tuple[int, int, int], now: tuple[int, int]
+) -> None:
+    """Report that the goal of a journey's last decision was reached.
+
+    Args:
+        reached: the decision's instance key, entry and stage.
+        now: log time and offset of the event that reached it.
+    """
+    output = machine.output
+    row = output.filled[FILLED_DECISIONS]
+    output.filled[FILLED_DECISIONS] = row + 1
+    cells = output.decisions[row]
+    cells[:] = 0
+    cells[OUTCOME] = GOAL
+    cells[USER] = slot
+    cells[JOURNEY] = journey
+    cells[KEY], cells[ENTRY], cells[STAGE] = reached
+    cells[INSTANT], cells[OFFSET] = now

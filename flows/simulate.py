@@ -1,0 +1,123 @@
+"""A believable shop as a log of events, of any size: `simulate` writes it, day by day.
+
+Customers arrive, browse, fill carts, order, send back, read mails and leave; `simulate_customers`
+says by which probabilities, and the truth file states them. One day is in memory at a time (and
+what was sent but not yet received).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import BinaryIO
+
+import numpy as np
+from msgspec import Struct
+
+from flows.simulate_aftermath import aftermath, mails, pushes
+from flows.simulate_bodies import Bodies
+from flows.simulate_catalog import CATEGORY_SHARES
+from flows.simulate_customers import Customers, live_day, new_customers, outlook, weekday_of
+from flows.simulate_delivery import Delivered, Rates, both, deliver, split_by_time
+from flows.simulate_events import DAY_MS, Events, Kind, joined
+from flows.simulate_messages import Messages, instants
+from flows.simulate_visits import visit_events
+
+START_MS = 1_767_225_600_000
+"""2026-01-01T00:00:00Z."""
+
+TRUTH_DAYS = 7
+TRUTH = (
+    '{"user":"%s","at":"%s","purchase_7d":%.6f,"purchase_30d":%.6f,"churn_30d":%.6f,"churned":%s}\n'
+)
+
+
+class SimulateOptions(Struct, frozen=True, kw_only=True):
+    """What to simulate: `users` customers over `days` days from `start_ms` (a midnight, UTC)."""
+
+    users: int
+    days: int
+    seed: int
+    rates: Rates = Rates()
+    start_ms: int = START_MS
+    currency: str = "EUR"
+
+    def __post_init__(self) -> None:
+        if self.users < 1 or self.days < 1 or self.seed < 0:
+            raise ValueError("expected at least one user, one day and a seed from 0 on")
+        if self.start_ms % DAY_MS:
+            raise ValueError("expected a midnight (UTC) to start from")
+        shares = (self.rates.late, self.rates.duplicate, self.rates.reordered, self.rates.broken)
+        if not all(0 <= share <= 1 for share in shares) or shares[0] + shares[2] > 1:
+            raise ValueError("expected shares between 0 and 1, late and reordered together too")
+
+
+def simulate(
+    options: SimulateOptions, events: BinaryIO, truth: BinaryIO | None = None
+) -> dict[str, int]:
+    """Write the log, and each week what is true of every customer; count what was done.
+
+    `events`: Segment messages as JSON lines, in order of `receivedAt`. The log ends with its last
+    day: what would have been received later is not in it. `truth`: see `write_truth`. The same
+    options give the same bytes.
+    """
+    random = _random(options.seed, 0)
+    customers = new_customers(options.users, options.days, CATEGORY_SHARES, random)
+    bodies = Bodies(customers, options.currency)
+    messages = Messages(customers, bodies, options.seed)
+    counts: Counter[str] = Counter()
+    waiting = Delivered.none()
+    for number in range(options.days):
+        random = _random(options.seed, number + 1)
+        day = number, options.start_ms + number * DAY_MS
+        happened = _one_day(customers, day, random)
+        sent, faults = deliver(happened, counts["events"], options.rates, random)
+        due, waiting = split_by_time(both(waiting, sent), day[1] + DAY_MS)
+        for lines in messages.render(due):
+            events.write(lines)
+        counts.update(faults, events=len(happened.at_ms), messages=due.message_count)
+        counts.update(_kinds(happened))
+        if truth is not None and (number + 1) % TRUTH_DAYS == 0:
+            write_truth(customers, messages, (number + 1, day[1] + DAY_MS), truth)
+    return dict(counts)
+
+
+def write_truth(
+    customers: Customers, messages: Messages, day: tuple[int, int], truth: BinaryIO
+) -> None:
+    """One JSON line for every customer who has arrived before this day: what is true at its start.
+
+    user: as in the events. purchase_7d, purchase_30d: the probability of at least one order in the
+    7 or 30 days from then on. churn_30d: that the customer will have churned at the end of 30 days.
+    churned: whether that has happened already (which nobody can see). `day`: its number in the
+    simulation, and its first instant in ms.
+    """
+    number, at_ms = day
+    user = np.flatnonzero(customers.arrival_day < number)
+    at = instants(np.array([at_ms]))[0]
+    columns = (*outlook(customers, user, at_ms // DAY_MS), customers.churned[user])
+    rows = zip(messages.profile_ids(user), *(column.tolist() for column in columns), strict=True)
+    lines = (
+        TRUTH % (name, at, week, month, churn, "true" if churned else "false")
+        for name, week, month, churn, churned in rows
+    )
+    truth.write("".join(lines).encode())
+
+
+def _one_day(customers: Customers, day: tuple[int, int], random: np.random.Generator) -> Events:
+    """All that happens on a day, and what will follow from it later."""
+    # Mails first: they find the customers as the day before left them.
+    sent = joined(mails(customers, day, random), pushes(customers, day, random))
+    visits = live_day(customers, day[0], weekday_of(day[1] // DAY_MS), random)
+    happened = visit_events(customers, visits, day, random)
+    return joined(happened, aftermath(happened, visits, random), sent)
+
+
+def _kinds(events: Events) -> dict[str, int]:
+    """How many of what a reader of the summary asks for."""
+    counted = {"carts filled": Kind.ADDED, "orders": Kind.ORDER, "unsubscribed": Kind.UNSUBSCRIBED}
+    return {name: int((events.kind == kind).sum()) for name, kind in counted.items()}
+
+
+def _random(seed: int, stream: int) -> np.random.Generator:
+    """Random numbers of their own for each day: PCG64, whose numbers numpy never changes."""
+    return np.random.Generator(np.random.PCG64([seed, stream]))

@@ -1,0 +1,159 @@
+"""Tags: settling a user's tags at an instant, and when time alone can turn one next."""
+
+from __future__ import annotations
+
+import math
+
+from config.jit import compiled
+from flows.features import LAST_TOUCHED, read_features
+from flows.interpret import run_range, run_rule
+from flows.machine import Machine, Scratch
+from flows.output import report_transition
+from flows.plan_words import (
+    FEATURES,
+    TAG_ANCESTORS,
+    TAG_BLOCKERS,
+    TAG_COUNT,
+    TAG_FEATURES,
+    TAG_KEEP_MS,
+    TAG_KEEP_WORD,
+    TAG_RULE,
+    TAG_WINDOWS,
+    TAG_WORDS,
+    TAGS,
+    TURN_ABOVE,
+    TURN_BOTH,
+    TURN_COUNT,
+    TURN_DAILY,
+    TURN_FEATURE,
+    TURN_PROGRAM,
+    TURN_UP,
+    TURN_WHEN,
+    TURN_WORDS,
+    TURNS,
+)
+from state.distinct import distinct_turns_at
+from state.layout import AT64, DISTINCT, FEATURE_WORDS, KIND, ROW_WORDS, SWEEP_AT, Plan
+from state.layout import TAGS as HELD
+from state.memory import NEVER, Memory
+from state.rolling import DAY_MS, ring_turns_at, whole_second
+
+DAYS_MAX = 100_000
+"""A day count beyond this (two centuries and more) never comes."""
+
+
+@compiled
+def settle(machine: Machine, slot: int, now_ms: int, offset: int) -> int:
+    """Settle all tags of a user at `now_ms`, report what turned, and set the next sweep.
+
+    Returns the bits of the tags that were gained.
+    """
+    memory, plan, scratch = machine.memory, machine.plan, machine.scratch
+    ints = plan.ints
+    words = slot * ints[ROW_WORDS]
+    before = memory.rows64[words + HELD]
+    read_features(memory, plan, ints[TAG_FEATURES], slot, now_ms, LAST_TOUCHED, scratch.values)
+    held = 0
+    for tag in range(ints[TAG_COUNT]):
+        record = ints[TAGS] + tag * TAG_WORDS
+        if ints[record + TAG_RULE] != 0 and _holds(
+            memory, plan, scratch, record, words, tag, held, before, now_ms
+        ):
+            held |= (1 << tag) | ints[record + TAG_ANCESTORS]
+    turned = held ^ before
+    tag = 0
+    while turned != 0:
+        if turned & 1:
+            report_transition(machine.output, slot, tag, bool(held >> tag & 1), now_ms, offset)
+        turned >>= 1
+        tag += 1
+    memory.rows64[words + HELD] = held
+    memory.rows64[words + SWEEP_AT] = _next_sweep(memory, plan, scratch, slot, now_ms, held)
+    return held & ~before
+
+
+@compiled
+def _holds(
+    memory: Memory,
+    plan: Plan,
+    scratch: Scratch,
+    record: int,
+    words: int,
+    tag: int,
+    held: int,
+    before: int,
+    now_ms: int,
+) -> bool:
+    """Whether a tag holds, given those settled above it; keeps the instant until which it is kept."""
+    ints = plan.ints
+    keep_ms = ints[record + TAG_KEEP_MS]
+    kept_until = words + ints[record + TAG_KEEP_WORD]
+    blocked = held & ints[record + TAG_BLOCKERS] != 0
+    rule = not blocked and run_rule(plan, scratch, ints[record + TAG_RULE], held)
+    if keep_ms == 0:
+        return rule
+    if rule or blocked or not (before >> tag & 1):
+        memory.rows64[kept_until] = 0
+        return rule
+    if memory.rows64[kept_until] == 0:
+        memory.rows64[kept_until] = whole_second(now_ms + keep_ms)
+    if now_ms < memory.rows64[kept_until]:
+        return True
+    memory.rows64[kept_until] = 0
+    return False
+
+
+@compiled
+def _next_sweep(
+    memory: Memory, plan: Plan, scratch: Scratch, slot: int, now_ms: int, held: int
+) -> int:
+    """The first instant after `now_ms` at which a tag rule could turn by time alone."""
+    ints = plan.ints
+    first = NEVER
+    windows = ints[TAG_WINDOWS]
+    for entry in range(windows + 1, windows + 1 + ints[windows]):
+        record = ints[FEATURES] + ints[entry] * FEATURE_WORDS
+        if ints[record + KIND] == DISTINCT:
+            first = min(first, distinct_turns_at(memory, plan, record, slot, now_ms))
+        else:
+            first = min(first, ring_turns_at(memory, plan, record, slot, now_ms))
+    for turn in range(ints[TURN_COUNT]):
+        record = ints[TURNS] + turn * TURN_WORDS
+        first = min(first, _days_turn_at(memory, plan, scratch, record, slot, now_ms, held))
+    words = slot * ints[ROW_WORDS]
+    for tag in range(ints[TAG_COUNT]):
+        record = ints[TAGS] + tag * TAG_WORDS
+        if ints[record + TAG_KEEP_MS] != 0:
+            kept_until = memory.rows64[words + ints[record + TAG_KEEP_WORD]]
+            if kept_until > now_ms:
+                first = min(first, kept_until)
+    return first
+
+
+@compiled
+def _days_turn_at(
+    memory: Memory, plan: Plan, scratch: Scratch, turn: int, slot: int, now_ms: int, held: int
+) -> int:
+    """When the days_since of a comparison reaches what would turn it; NEVER if it did or cannot."""
+    ints = plan.ints
+    record = ints[FEATURES] + ints[turn + TURN_FEATURE] * FEATURE_WORDS
+    last = memory.rows64[slot * ints[ROW_WORDS] + ints[record + AT64]]
+    if last < 0:
+        return NEVER
+    when = ints[turn + TURN_WHEN]
+    if when == TURN_DAILY:
+        return last + max(0, (now_ms - last) // DAY_MS + 1) * DAY_MS
+    value = run_range(plan, scratch, ints[turn + TURN_PROGRAM], held)
+    if not 0.0 <= value < DAYS_MAX:
+        return NEVER
+    first = NEVER
+    if when == TURN_UP or when == TURN_BOTH:
+        first = _after(now_ms, last + math.ceil(value) * DAY_MS, first)
+    if when == TURN_ABOVE or when == TURN_BOTH:
+        first = _after(now_ms, last + (math.floor(value) + 1) * DAY_MS, first)
+    return first
+
+
+@compiled
+def _after(now_ms: int, instant_ms: int, first: int) -> int:
+    return min(first, instant_ms) if instant_ms > now_ms else first

@@ -1,0 +1,232 @@
+"""Where each value stands in a user's row, decided once from the configuration.
+
+A row is a run of int64 words. The first words are the same for every shop (`TAGS`, `MESSAGES`, ...);
+then come the features' words, and last the `keep` instants of tags. A feature is described to compiled
+code by a record of `FEATURE_WORDS` int64 words (`KIND`, `OF`, ...), so code does not depend on shapes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from config.schema import NUMBER_SCALE, Config, Feature, Field
+
+MESSAGES_MAX = 32
+CARTS_MAX = 4
+LINES_MAX = 50
+DISTINCT_MAX = 32
+INSTANCES_MAX = 8
+EXITS_MAX = 8
+
+TAGS = 0
+SWEEP_AT = 1
+SENT_AT = 2
+CARTS_EMPTIED_AT = 3
+HEADS = 4
+"""Four words of eight int32: see below."""
+MESSAGES = 8
+FIXED_WORDS = MESSAGES + MESSAGES_MAX
+
+INSTANCES_HEAD = 2 * HEADS
+HISTORY_HEAD = 2 * HEADS + 1
+EXITS_HEAD = 2 * HEADS + 2
+CARTS_HEAD = 2 * HEADS + 3
+MESSAGE_NEXT = 2 * HEADS + 4
+CLOSED_CHANNELS = 2 * HEADS + 5
+OPENED = 2 * HEADS + 6
+"""int32 words of the row: list heads, ring position, consent bits, instances opened so far."""
+
+FEATURE_WORDS = 16
+KIND, OF, OF_LINES, WINDOW, TILE, CELLS, AT16, AT32, AT64 = range(9)
+HALF_LIFE, GAP, KEEP, SCALE, OVER, UNDER, READS = range(9, 16)
+"""Words of a feature's record. HALF_LIFE and SCALE are float64; AT16, AT32, AT64 count in their own
+units from the row's start; READS tells apart what a gap or a cart reads, or text from numbers."""
+
+COUNT, SUM, DISTINCT, DAYS_SINCE, LAST, FIRST = range(6)
+RATIO, GAPS, CART, AFFINITY, SESSIONS, RECENT = range(6, 12)
+KINDS = {
+    "count": COUNT,
+    "sum": SUM,
+    "distinct": DISTINCT,
+    "days_since": DAYS_SINCE,
+    "last": LAST,
+    "first": FIRST,
+    "ratio": RATIO,
+    "gap": GAPS,
+    "cart": CART,
+    "affinity": AFFINITY,
+    "sessions": SESSIONS,
+    "recent": RECENT,
+}
+READS_NUMBER, READS_TEXT = 0, 1
+GAP_LAST, GAP_MEAN = 0, 1
+CART_VALUE, CART_ITEMS, CART_LINES = 0, 1, 2
+_READS = {
+    "last": GAP_LAST,
+    "mean": GAP_MEAN,
+    "value": CART_VALUE,
+    "items": CART_ITEMS,
+    "lines": CART_LINES,
+}
+
+LINE_COLUMNS = ("item", "price", "quantity", "category")
+NO_FIELD = -1
+
+
+class Plan(NamedTuple):
+    """The configuration as compiled code reads it: one array, seen as int64 and as float64.
+
+    Word 0 is the number of words of a row; the rest is laid out by `flows.plan`.
+    """
+
+    ints: NDArray[np.int64]
+    floats: NDArray[np.float64]
+
+
+ROW_WORDS = 0
+
+
+class Layout(Struct, frozen=True, kw_only=True):
+    """The shape of a row.
+
+    template: the row of a user of whom nothing is known, (words,) int64.
+    features: (features x FEATURE_WORDS,) int64. text_cells: int32 offsets that hold numbers of texts.
+    distinct_heads: int32 offsets of heads of lists of distinct texts. keep_words: tag -> word, -1.
+    bytes_of: what each part takes, in bytes per user.
+    """
+
+    words: int
+    template: NDArray[np.int64]
+    features: NDArray[np.int64]
+    text_cells: NDArray[np.int64]
+    distinct_heads: NDArray[np.int64]
+    keep_words: tuple[int, ...]
+    bytes_of: dict[str, int]
+
+
+class _Row:
+    """Hands out the words of a row, and notes what each part took."""
+
+    def __init__(self) -> None:
+        self.template: list[int] = [0] * FIXED_WORDS
+        self.text_cells: list[int] = []
+        self.distinct_heads: list[int] = []
+
+    def words(self, count: int, default: int = 0) -> int:
+        """`count` new words; the offset of the first, in int64 units."""
+        first = len(self.template)
+        self.template.extend([default] * count)
+        return first
+
+    def halves(self, count: int) -> int:
+        """Room for `count` int32; the offset of the first, in int32 units."""
+        return 2 * self.words((count + 1) // 2)
+
+    def quarters(self, count: int) -> int:
+        """Room for `count` int16; the offset of the first, in int16 units."""
+        return 4 * self.words((count + 3) // 4)
+
+    def texts(self, count: int) -> int:
+        """Room for the numbers of `count` texts; the offset in int32 units."""
+        first = self.halves(count)
+        self.text_cells.extend(range(first, first + count))
+        return first
+
+
+def lay_out(config: Config, columns: tuple[str, ...]) -> Layout:
+    """The layout of rows for `config`, whose events' values stand in `columns` (see `field_names`)."""
+    row = _Row()
+    row.template[SWEEP_AT] = NEVER_SWEPT
+    row.template[CARTS_EMPTIED_AT] = -1
+    row.template[SENT_AT] = -1
+    bytes_of = {"message ids": 8 * MESSAGES_MAX, "tags and lists": 8 * (FIXED_WORDS - MESSAGES_MAX)}
+    records = np.zeros((len(config.features), FEATURE_WORDS), np.int64)
+    for record, feature in zip(records, config.features, strict=True):
+        before = len(row.template)
+        _describe(record, feature, columns, 10**config.shop.minor_digits)
+        _place(record, feature, row)
+        bytes_of[feature.name] = 8 * (len(row.template) - before)
+    before = len(row.template)
+    keep_words = tuple(row.words(1) if tag.keep_ms else -1 for tag in config.tags)
+    bytes_of["kept tags"] = 8 * (len(row.template) - before)
+    return Layout(
+        words=len(row.template),
+        template=np.array(row.template, np.int64),
+        features=records.ravel(),
+        text_cells=np.array(row.text_cells, np.int64),
+        distinct_heads=np.array(row.distinct_heads, np.int64),
+        keep_words=keep_words,
+        bytes_of=bytes_of,
+    )
+
+
+NEVER_SWEPT = 2**62
+
+
+def scale_of(field: Field, minor_units: int) -> float:
+    """What a cell of this field is divided by to read as people write it."""
+    if field.type == "money":
+        return float(minor_units)
+    return float(NUMBER_SCALE) if field.type == "number" else 1.0
+
+
+def _describe(
+    record: NDArray[np.int64], feature: Feature, columns: tuple[str, ...], minor_units: int
+) -> None:
+    record[KIND] = KINDS[feature.kind]
+    record[OF] = NO_FIELD
+    record[WINDOW] = feature.window_ms
+    record[TILE] = feature.tile_ms
+    record[GAP] = feature.gap_ms
+    record[KEEP] = feature.keep
+    record[OVER], record[UNDER] = feature.over
+    floats = record.view(np.float64)
+    floats[SCALE] = 1.0
+    floats[HALF_LIFE] = float(feature.half_life_ms)
+    if isinstance(feature.of, Field):
+        name = feature.of.name
+        record[OF] = columns.index(name) if name in columns else NO_FIELD
+        record[OF_LINES] = LINE_COLUMNS.index(name) if name in LINE_COLUMNS else NO_FIELD
+        floats[SCALE] = scale_of(feature.of, minor_units)
+        record[READS] = READS_TEXT if feature.of.type == "text" else READS_NUMBER
+    else:
+        record[OF_LINES] = NO_FIELD
+        if isinstance(feature.of, str):
+            record[READS] = _READS[feature.of]
+    if feature.kind == "cart":
+        floats[SCALE] = {"value": minor_units, "items": NUMBER_SCALE, "lines": 1}[str(feature.of)]
+
+
+def _place(record: NDArray[np.int64], feature: Feature, row: _Row) -> None:
+    cells = -(-feature.window_ms // feature.tile_ms) + 1 if feature.window_ms else 1
+    record[CELLS] = cells
+    kind = feature.kind
+    if kind in ("count", "sessions", "sum") and feature.window_ms:
+        record[AT32] = row.halves(1)
+    if kind in ("count", "sessions") and feature.window_ms:
+        record[AT16] = row.quarters(cells)
+    elif kind in ("count", "sessions", "sum"):
+        record[AT64] = row.words(cells)
+    if kind == "sessions":
+        record[OVER] = row.words(1, -1)
+    elif kind == "distinct":
+        record[AT32] = row.halves(2)
+        row.distinct_heads.append(int(record[AT32]))
+    elif kind == "days_since":
+        record[AT64] = row.words(1, -1)
+    elif kind in ("last", "first"):
+        record[AT64] = row.words(1 if feature.value == "text" else 2, -1)
+        if feature.value == "text":
+            record[AT32] = row.texts(1)
+    elif kind == "gap":
+        record[AT64] = row.words(3, -1)
+        row.words(1)
+    elif kind == "affinity":
+        record[AT64] = row.words(1 + feature.keep)
+        record[AT32] = row.texts(feature.keep)
+    elif kind == "recent":
+        record[AT32] = row.texts(feature.keep)

@@ -1,0 +1,257 @@
+"""Windows that roll: rings of tiles, and what else changes with each event of a user.
+
+Every function here is compiled, works on one user's row in place and takes `record`, the index of the
+feature's record in `plan.ints` (see `state.layout`). A tile is `floor(event time / tile)`; it counts
+at an instant X while X < (tile index + 1) x tile + window. A ring remembers the newest tile it was moved
+to (its head); cells behind it hold older tiles, so that reading never changes a row.
+"""
+
+from __future__ import annotations
+
+from config.jit import compiled
+from state.layout import (
+    AT16,
+    AT32,
+    AT64,
+    CELLS,
+    GAP,
+    GAP_MEAN,
+    HALF_LIFE,
+    KEEP,
+    OVER,
+    READS,
+    ROW_WORDS,
+    TILE,
+    WINDOW,
+    Plan,
+)
+from state.memory import NEVER, Memory
+
+DAY_MS = 86_400_000
+CELL_MAX = 32_767
+SUM_MAX = 2**62
+
+
+@compiled
+def whole_second(instant_ms: int) -> int:
+    """The instant, rounded up to a whole second."""
+    return -(-instant_ms // 1000) * 1000
+
+
+@compiled
+def in_window(plan: Plan, record: int, at_ms: int, now_ms: int) -> bool:
+    """Whether the tile of an event at `at_ms` counts at `now_ms`."""
+    window = plan.ints[record + WINDOW]
+    if window == 0:
+        return True
+    tile = plan.ints[record + TILE]
+    return bool(now_ms < (at_ms // tile + 1) * tile + window)
+
+
+@compiled
+def move_ring(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -> None:
+    """Empty the cells whose tiles make room for those up to `now_ms`; the head is then its tile."""
+    words = slot * plan.ints[ROW_WORDS]
+    head_at = 2 * words + plan.ints[record + AT32]
+    head = memory.rows32[head_at]
+    tile = now_ms // plan.ints[record + TILE]
+    if tile <= head:
+        return
+    cells = plan.ints[record + CELLS]
+    cells16 = 4 * words + plan.ints[record + AT16]
+    cells64 = words + plan.ints[record + AT64]
+    at = (head + 1) % cells
+    for _ in range(min(tile - head, cells)):
+        if plan.ints[record + AT64] != 0:
+            memory.rows64[cells64 + at] = 0
+        else:
+            memory.rows16[cells16 + at] = 0
+        at = at + 1 if at + 1 < cells else 0
+    memory.rows32[head_at] = tile
+
+
+@compiled
+def add_to_tile(
+    memory: Memory, plan: Plan, record: int, slot: int, at_ms: int, amount: int
+) -> None:
+    """Add `amount` to the cell of `at_ms`. Its tile is in the window and the ring was moved to now."""
+    words = slot * plan.ints[ROW_WORDS]
+    cell = 0
+    if plan.ints[record + WINDOW] != 0:
+        cell = (at_ms // plan.ints[record + TILE]) % plan.ints[record + CELLS]
+    if plan.ints[record + AT64] != 0:
+        cell += words + plan.ints[record + AT64]
+        total = memory.rows64[cell] + amount
+        memory.rows64[cell] = max(-SUM_MAX, min(SUM_MAX, total))
+    else:
+        cell += 4 * words + plan.ints[record + AT16]
+        total = int(memory.rows16[cell]) + amount
+        memory.rows16[cell] = max(-CELL_MAX, min(CELL_MAX, total))
+
+
+@compiled
+def ring_total(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -> int:
+    """The sum of all cells whose tiles count at `now_ms`."""
+    words = slot * plan.ints[ROW_WORDS]
+    wide = plan.ints[record + AT64]
+    window = plan.ints[record + WINDOW]
+    if window == 0:
+        return memory.rows64[words + wide]
+    cells = plan.ints[record + CELLS]
+    head = memory.rows32[2 * words + plan.ints[record + AT32]]
+    oldest = max((now_ms - window) // plan.ints[record + TILE], head - cells + 1)
+    count = head - oldest + 1
+    if count <= 0:
+        return 0
+    total = 0
+    at = head % cells
+    cells16 = 4 * words + plan.ints[record + AT16]
+    for _ in range(count):
+        total += memory.rows64[words + wide + at] if wide != 0 else memory.rows16[cells16 + at]
+        at = at - 1 if at > 0 else cells - 1
+    return total
+
+
+@compiled
+def ring_turns_at(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -> int:
+    """When the oldest non-empty tile that counts at `now_ms` leaves the window; NEVER if none does."""
+    words = slot * plan.ints[ROW_WORDS]
+    window = plan.ints[record + WINDOW]
+    if window == 0:
+        return NEVER
+    wide = plan.ints[record + AT64]
+    cells = plan.ints[record + CELLS]
+    tile = plan.ints[record + TILE]
+    cells16 = 4 * words + plan.ints[record + AT16]
+    head = memory.rows32[2 * words + plan.ints[record + AT32]]
+    oldest = max(max((now_ms - window) // tile, head - cells + 1), 0)
+    for index in range(oldest, head + 1):
+        at = index % cells
+        value = memory.rows64[words + wide + at] if wide != 0 else memory.rows16[cells16 + at]
+        if value != 0:
+            return (index + 1) * tile + window
+    return NEVER
+
+
+@compiled
+def start_session(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> bool:
+    """Note activity at `at_ms`; whether it starts a session."""
+    last_at = slot * plan.ints[ROW_WORDS] + plan.ints[record + OVER]
+    last = memory.rows64[last_at]
+    starts = last < 0 or at_ms > last + plan.ints[record + GAP]
+    memory.rows64[last_at] = max(last, at_ms)
+    return bool(starts)
+
+
+@compiled
+def note_gap(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> None:
+    """Take an event into the words of a gap: latest, the one before it, earliest, count."""
+    at = slot * plan.ints[ROW_WORDS] + plan.ints[record + AT64]
+    rows = memory.rows64
+    second = whole_second(at_ms)
+    if second >= rows[at]:
+        rows[at + 1] = rows[at]
+        rows[at] = second
+    else:
+        rows[at + 1] = max(rows[at + 1], second)
+    if rows[at + 2] < 0 or second < rows[at + 2]:
+        rows[at + 2] = second
+    rows[at + 3] += 1
+
+
+@compiled
+def gap_days(memory: Memory, plan: Plan, record: int, slot: int) -> float:
+    """Days between the last two events, or the mean over all; NaN before the second."""
+    at = slot * plan.ints[ROW_WORDS] + plan.ints[record + AT64]
+    rows = memory.rows64
+    count = rows[at + 3]
+    if count < 2:
+        return float("nan")
+    if plan.ints[record + READS] == GAP_MEAN:
+        return (rows[at] - rows[at + 2]) / 1000 / 86400 / (count - 1)
+    return (rows[at] - rows[at + 1]) / 1000 / 86400
+
+
+@compiled
+def days_since(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -> float:
+    """Whole days since the latest event; NaN before the first."""
+    last = memory.rows64[slot * plan.ints[ROW_WORDS] + plan.ints[record + AT64]]
+    if last < 0:
+        return float("nan")
+    return float(max(0, (now_ms - last) // DAY_MS))
+
+
+@compiled
+def note_affinity(
+    memory: Memory, plan: Plan, record: int, slot: int, at_ms: int, text: int, weight: int
+) -> None:
+    """Add `weight` to the score of `text`, decayed to the latest event time seen."""
+    words = slot * plan.ints[ROW_WORDS]
+    wide = words + plan.ints[record + AT64]
+    texts = 2 * words + plan.ints[record + AT32]
+    keep = plan.ints[record + KEEP]
+    half_life = plan.floats[record + HALF_LIFE]
+    added = float(weight)
+    if at_ms > memory.rows64[wide]:
+        factor = 2.0 ** (-(at_ms - memory.rows64[wide]) / half_life)
+        for index in range(keep):
+            memory.rows_float[wide + 1 + index] *= factor
+        memory.rows64[wide] = at_ms
+    elif at_ms < memory.rows64[wide]:
+        added = weight * 2.0 ** (-(memory.rows64[wide] - at_ms) / half_life)
+    place = 0
+    while place < keep and memory.rows32[texts + place] not in (0, text):
+        place += 1
+    if place == keep:
+        place = _lowest_score(memory, wide + 1, keep)
+        if added <= memory.rows_float[wide + 1 + place]:
+            return
+        memory.rows_float[wide + 1 + place] = 0.0
+    memory.rows32[texts + place] = text
+    memory.rows_float[wide + 1 + place] += added
+    if memory.rows_float[wide + 1 + place] <= 0.0:
+        _close_up(memory, wide + 1, texts, place, keep)
+
+
+@compiled
+def _lowest_score(memory: Memory, scores: int, keep: int) -> int:
+    lowest = 0
+    for index in range(1, keep):
+        if memory.rows_float[scores + index] < memory.rows_float[scores + lowest]:
+            lowest = index
+    return lowest
+
+
+@compiled
+def _close_up(memory: Memory, scores: int, texts: int, place: int, keep: int) -> None:
+    for index in range(place, keep - 1):
+        memory.rows_float[scores + index] = memory.rows_float[scores + index + 1]
+        memory.rows32[texts + index] = memory.rows32[texts + index + 1]
+    memory.rows_float[scores + keep - 1] = 0.0
+    memory.rows32[texts + keep - 1] = 0
+
+
+@compiled
+def top_text(memory: Memory, plan: Plan, record: int, slot: int) -> int:
+    """The number of the text with the highest score, 0 when there is none."""
+    words = slot * plan.ints[ROW_WORDS]
+    scores = words + plan.ints[record + AT64] + 1
+    texts = 2 * words + plan.ints[record + AT32]
+    best = 0
+    for index in range(1, plan.ints[record + KEEP]):
+        if memory.rows_float[scores + index] > memory.rows_float[scores + best]:
+            best = index
+    return memory.rows32[texts + best]
+
+
+@compiled
+def note_recent(memory: Memory, plan: Plan, record: int, slot: int, text: int) -> None:
+    """Put `text` first among the recent ones."""
+    texts = 2 * slot * plan.ints[ROW_WORDS] + plan.ints[record + AT32]
+    place = 0
+    last = plan.ints[record + KEEP] - 1
+    while place < last and memory.rows32[texts + place] not in (0, text):
+        place += 1
+    for index in range(place, 0, -1):
+        memory.rows32[texts + index] = memory.rows32[texts + index - 1]
+    memory.rows32[texts] = text

@@ -1,0 +1,261 @@
+"""What a store promises: commits whole or absent, and the snapshot that a run resumes from.
+
+A commit names the checkpoint it builds on; a store takes it only if that is what it holds, so that
+two runs that both believe they own a partition cannot mix their rows. `MemoryStore` is the
+reference; `tests/test_store_contract.py` holds every implementation to the same promises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+PIECE_ROWS = 1000
+"""Rows (and outbox entries) that are encoded at a time: about 1 MB, however large the commit."""
+
+DIGEST_BYTES = 16
+
+
+class StoreError(Exception):
+    """A store that cannot be used as asked: where, expected what, got what, and what to do."""
+
+    def __init__(self, where: str, *, expected: str, got: str, fix: str) -> None:
+        super().__init__(f"{where}: expected {expected}, got {got}; {fix}")
+
+
+class StoreConflict(StoreError):  # noqa: N818  (an event of normal life, not a fault)
+    """A commit that does not build on what is stored: another run has written since."""
+
+
+class SourcePosition(Struct, frozen=True, kw_only=True):
+    """How far one input file was consumed; `identity` tells the file apart, whatever its name."""
+
+    identity: str
+    line_count: int
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """Where a partition stands in the log, and what its rows are worth.
+
+    `commit_number` counts the partition's commits from 1: it makes each checkpoint differ from the
+    one before even when a commit moves nothing else. `layout` is a digest of the rows' layout.
+    """
+
+    partition: int
+    next_offset: int
+    clock_ms: int
+    user_count: int
+    config_version: str
+    layout: str
+    commit_number: int = 1
+    sources: tuple[SourcePosition, ...] = ()
+
+
+class Commit(Struct, frozen=True, kw_only=True):
+    """What changed since the checkpoint `previous` (encoded; None: since nothing).
+
+    `rows` are (user id, packed row); of a user named twice the last row counts. `deadlines`,
+    parallel to them, are for stores that keep an index of deadlines (a row holds its own). `outbox`
+    is what was decided and is still to be handed on.
+    """
+
+    checkpoint: Checkpoint
+    previous: bytes | None
+    rows: list[tuple[bytes, bytes]]
+    deadlines: list[int]
+    outbox: list[bytes]
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """A partition as of its checkpoint: every user's row, in no particular order.
+
+    `outbox` holds the entries of the last commit, which may not have been handed on yet.
+    """
+
+    checkpoint: Checkpoint
+    rows: list[tuple[bytes, bytes]]
+    outbox: list[bytes] = []
+
+
+class Store(Protocol):
+    """The durable home of partitions, made for one number of them and refused for another."""
+
+    def partitions(self) -> int:
+        """How many partitions the stored profiles are divided into."""
+        ...
+
+    def load(self, partition: int) -> Snapshot | None:
+        """The partition as of its last whole commit; None if there was none.
+
+        Raises:
+            StoreError: what is stored is damaged, or has other users than its checkpoint counts.
+        """
+        ...
+
+    def commit(self, commit: Commit) -> None:
+        """Store all of `commit` or nothing of it. Given the last one again, do nothing: it is done.
+
+        Raises:
+            StoreConflict: `commit.previous` is not the checkpoint that is stored. Nothing changed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up what is held (locks, files); closing twice does no harm."""
+        ...
+
+
+class LastCommit(Struct, frozen=True, kw_only=True):
+    """What a store remembers of the last commit to judge the next: its checkpoint and a digest."""
+
+    checkpoint: bytes
+    digest: bytes
+
+
+class Piece(Struct, frozen=True, array_like=True):
+    """A part of a commit, small enough to encode and decode in one go."""
+
+    rows: list[tuple[bytes, bytes]]
+    outbox: list[bytes]
+
+
+class MemoryStore:
+    """The store that forgets when its process ends: for tests, and replays that resume nothing."""
+
+    def __init__(self, *, partitions: int = 1) -> None:
+        self._partitions = partitions
+        self._rows: dict[int, dict[bytes, bytes]] = {}
+        self._outbox: dict[int, list[bytes]] = {}
+        self._last: dict[int, LastCommit] = {}
+
+    def partitions(self) -> int:
+        """See `Store.partitions`."""
+        return self._partitions
+
+    def load(self, partition: int) -> Snapshot | None:
+        """See `Store.load`."""
+        check_partition("memory", partition, self._partitions)
+        last = self._last.get(partition)
+        if last is None:
+            return None
+        checkpoint = decode_checkpoint(last.checkpoint)
+        rows = list(self._rows[partition].items())
+        check_user_count(f"memory partition {partition}", checkpoint, len(rows))
+        return Snapshot(checkpoint=checkpoint, rows=rows, outbox=list(self._outbox[partition]))
+
+    def commit(self, commit: Commit) -> None:
+        """See `Store.commit`."""
+        partition = commit.checkpoint.partition
+        check_partition("memory", partition, self._partitions)
+        if not must_write(f"memory partition {partition}", commit, self._last.get(partition)):
+            return
+        self._rows.setdefault(partition, {}).update(commit.rows)
+        self._outbox[partition] = list(commit.outbox)
+        self._last[partition] = last_commit(commit)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+
+
+def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
+    """The bytes that commits are compared by; JSON, so that a person can read what is stored.
+
+    >>> checkpoint = Checkpoint(
+    ...     partition=0, next_offset=7, clock_ms=0, user_count=1, config_version="c", layout="l"
+    ... )
+    >>> decode_checkpoint(encode_checkpoint(checkpoint)) == checkpoint
+    True
+    """
+    return msgspec.json.encode(checkpoint)
+
+
+def decode_checkpoint(encoded: bytes) -> Checkpoint:
+    """The checkpoint that `encode_checkpoint` encoded."""
+    return msgspec.json.decode(encoded, type=Checkpoint)
+
+
+def pieces_of(commit: Commit) -> Iterator[Piece]:
+    """The rows and the outbox of `commit`, cut into pieces of bounded size."""
+    for start in range(0, max(len(commit.rows), len(commit.outbox)), PIECE_ROWS):
+        end = start + PIECE_ROWS
+        yield Piece(commit.rows[start:end], commit.outbox[start:end])
+
+
+def last_commit(commit: Commit) -> LastCommit:
+    """What a store has to remember once `commit` is stored."""
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for piece in pieces_of(commit):
+        digest.update(msgspec.msgpack.encode(piece))
+    return LastCommit(checkpoint=encode_checkpoint(commit.checkpoint), digest=digest.digest())
+
+
+def must_write(where: str, commit: Commit, last: LastCommit | None) -> bool:
+    """Whether `commit` is to be written after `last` (True) or is stored already (False).
+
+    Raises:
+        StoreConflict: it does neither build on what is stored, nor is it what is stored.
+    """
+    checkpoint = commit.checkpoint
+    encoded = encode_checkpoint(checkpoint)
+    assert encoded != commit.previous, "a commit must have a commit_number of its own"
+    assert len(commit.rows) == len(commit.deadlines), "each row of a commit must have its deadline"
+    stored = last.checkpoint if last else None
+    if commit.previous == stored:
+        return True
+    if stored == encoded and last == last_commit(commit):
+        return False
+    raise StoreConflict(
+        where,
+        expected=f"a commit on what is stored ({describe(stored)})",
+        got=f"one on {describe(commit.previous)} up to offset {checkpoint.next_offset}",
+        fix="another run has written here since: stop this one, and resume from what is stored",
+    )
+
+
+def check_user_count(where: str, checkpoint: Checkpoint, loaded_count: int) -> None:
+    """Refuse rows that are fewer or more than the checkpoint says: decisions would be wrong."""
+    if loaded_count != checkpoint.user_count:
+        raise StoreError(
+            where,
+            expected=f"the rows of {checkpoint.user_count} users, as its checkpoint says",
+            got=f"those of {loaded_count}",
+            fix="rows are lost or foreign: restore a copy, or replay the log into a new store",
+        )
+
+
+def check_partition(where: str, partition: int, partitions: int) -> None:
+    """Refuse a partition that a store of this many partitions cannot have."""
+    if not 0 <= partition < partitions:
+        raise StoreError(
+            where,
+            expected=f"a partition from 0 to {partitions - 1}",
+            got=f"{partition}",
+            fix=f"run with --partitions {partitions}, or with a new store",
+        )
+
+
+def check_partitions(where: str, *, stored: int, asked: int) -> None:
+    """Refuse state made for another number of partitions: users would be looked for elsewhere."""
+    if stored != asked:
+        raise StoreError(
+            where,
+            expected=f"--partitions {stored}, which this state was made with",
+            got=f"--partitions {asked}",
+            fix=f"run with --partitions {stored}, or replay the log into a new store",
+        )
+
+
+def describe(encoded: bytes | None) -> str:
+    """A stored checkpoint in words, for messages.
+
+    >>> describe(None)
+    'nothing'
+    """
+    if encoded is None:
+        return "nothing"
+    checkpoint = decode_checkpoint(encoded)
+    return f"commit {checkpoint.commit_number} up to offset {checkpoint.next_offset}"

@@ -1,0 +1,75 @@
+"""Tags: which hold at one instant, given which held before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from config.schema import Config, Tag
+from tests.oracle_features import Reading, ceil_second
+from tests.oracle_rules import Names, Thresholds, holds
+
+
+@dataclass
+class TagState:
+    """The names of the tags held, and until when those are kept whose rule no longer holds."""
+
+    held: frozenset[str] = frozenset()
+    kept_until_ms: dict[str, int] = field(default_factory=dict)
+
+
+def settle(
+    config: Config, thresholds: Thresholds, state: TagState, reading: Reading
+) -> list[tuple[int, bool]]:
+    """Settles all tags; gives the (index, gained) of those that turned, in the order of the file."""
+    now: set[str] = set()
+    names = Names(reading.value, now, {}, thresholds["tags"])
+    settle_children(config, -1, state, reading.instant_ms, names, now)
+    turned = [
+        (index, tag.name in now)
+        for index, tag in enumerate(config.tags)
+        if (tag.name in now) != (tag.name in state.held)
+    ]
+    state.held = frozenset(now)
+    return turned
+
+
+def settle_children(
+    config: Config, parent: int, state: TagState, instant_ms: int, names: Names, now: set[str]
+) -> None:
+    """The tags right below `parent` (-1: the top), in file order, and all below them."""
+    one_only = parent >= 0 and config.tags[parent].pick_first
+    picked = False
+    for index, tag in enumerate(config.tags):
+        if tag.parent != parent:
+            continue
+        if one_only and picked:
+            forget(config, index, state)
+        elif tag.rule is None:
+            settle_children(config, index, state, instant_ms, names, now)
+            if any(child.parent == index and child.name in now for child in config.tags):
+                now.add(tag.name)
+        elif tag_holds(tag, state, instant_ms, names):
+            now.add(tag.name)
+        picked = picked or tag.name in now
+
+
+def forget(config: Config, index: int, state: TagState) -> None:
+    """A tag that is not picked is kept no longer, nor is any tag below it."""
+    state.kept_until_ms.pop(config.tags[index].name, None)
+    for below, tag in enumerate(config.tags):
+        if tag.parent == index:
+            forget(config, below, state)
+
+
+def tag_holds(tag: Tag, state: TagState, instant_ms: int, names: Names) -> bool:
+    """The rule, or what is left of `keep` since the first settling at which it failed."""
+    assert tag.rule is not None
+    if holds(tag.rule.text, names):
+        state.kept_until_ms.pop(tag.name, None)
+        return True
+    if tag.name in state.held and tag.keep_ms and tag.name not in state.kept_until_ms:
+        state.kept_until_ms[tag.name] = ceil_second(instant_ms + tag.keep_ms)
+    if instant_ms < state.kept_until_ms.get(tag.name, -1):
+        return True
+    state.kept_until_ms.pop(tag.name, None)
+    return False

@@ -1,0 +1,456 @@
+"""A slow, obvious decoder, written from docs/semantics.md alone: what the compiled one is compared with.
+
+Raw messages in, events, dead letters and the final clock out. It parses with `json`, counts with
+`Fraction` and reads times with `datetime`, so that it shares no idea with the compiled decoder.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import NamedTuple
+
+from config.schema import LINE_FIELDS, MESSAGE_TYPES, NUMBER_SCALE, Config, EventDef, Field
+
+DAY_MS = 86_400_000
+FAR_MS = 2**42
+NUMBER_MAX = 2**53
+LOOK_AHEAD = 1000
+CONTROL_KINDS = ("tick", "config", "model", "cut_points", "erase", "withheld")
+TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)"
+    r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
+)
+LINE_TYPES = {"item": "text", "price": "money", "quantity": "number", "category": "text"}
+
+
+class Event(NamedTuple):
+    """One usable event. Absent fields are absent from `fields` and from each line."""
+
+    offset: int
+    log_ms: int
+    at_ms: int
+    name: str
+    user: str
+    message_id: str
+    fields: dict[str, int | str | bool]
+    lines: list[dict[str, int | str | bool]]
+
+
+class Outcome(NamedTuple):
+    """What became of a log: its events, its dead letters as (offset, reason), the clock after it."""
+
+    events: list[Event]
+    dead_letters: list[tuple[int, str]]
+    clock_ms: int
+
+
+class Dead(Exception):
+    """Raised where a record turns out to be unusable; its one argument is the reason."""
+
+
+class Number(str):
+    """The text of a JSON number."""
+
+
+class Control(NamedTuple):
+    """A control record of a file, and the time that it proves."""
+
+    received_ms: int
+
+
+class Usable(NamedTuple):
+    """A record that passed all checks but that of its place in time."""
+
+    event: Event
+    received_ms: int | None
+
+
+def decode(
+    lines: Sequence[bytes],
+    config: Config,
+    *,
+    log_ms: Sequence[int] | None = None,
+    clock_ms: int = 0,
+) -> Outcome:
+    """Decode a whole file, or with `log_ms` what a broker hands out. Offsets are line numbers."""
+    records: list[Usable | Control | str] = []
+    for offset, line in enumerate(lines):
+        try:
+            records.append(check(line, config, offset, None if log_ms is None else log_ms[offset]))
+        except Dead as dead:
+            records.append(str(dead))
+    if log_ms is None:
+        return place_in_file(records, clock_ms)
+    return place_by_broker(records, log_ms, clock_ms)
+
+
+def place_by_broker(
+    records: list[Usable | Control | str], log_ms: Sequence[int], clock_ms: int
+) -> Outcome:
+    """Log times as the broker says, made non-decreasing."""
+    outcome = Outcome([], [], clock_ms)
+    for offset, record in enumerate(records):
+        outcome = outcome._replace(clock_ms=max(outcome.clock_ms, log_ms[offset]))
+        if isinstance(record, str):
+            outcome.dead_letters.append((offset, record))
+        elif isinstance(record, Usable):
+            outcome.events.append(placed(record.event, outcome.clock_ms))
+    return outcome
+
+
+def place_in_file(records: list[Usable | Control | str], clock_ms: int) -> Outcome:
+    """Log times by `receivedAt`, else event time; lonely jumps ahead are dead letters."""
+    outcome = Outcome([], [], clock_ms)
+    for offset, record in enumerate(records):
+        if isinstance(record, str):
+            outcome.dead_letters.append((offset, record))
+            continue
+        if isinstance(record, Control):
+            outcome = outcome._replace(clock_ms=max(outcome.clock_ms, record.received_ms))
+            continue
+        following = records[offset + 1 : offset + 1 + LOOK_AHEAD]
+        after = next((own_ms(other) for other in following if isinstance(other, Usable)), None)
+        if record.received_ms is None and is_future(record.event.at_ms, outcome.clock_ms, after):
+            outcome.dead_letters.append((offset, "future"))
+            continue
+        outcome = outcome._replace(clock_ms=max(outcome.clock_ms, own_ms(record)))
+        outcome.events.append(placed(record.event, outcome.clock_ms))
+    return outcome
+
+
+def own_ms(record: Usable) -> int:
+    """A record's own time."""
+    return record.event.at_ms if record.received_ms is None else record.received_ms
+
+
+def is_future(at_ms: int, clock_ms: int, next_ms: int | None) -> bool:
+    """Whether a record without `receivedAt` stands alone, far ahead. A clock of 0 is none yet."""
+    if clock_ms == 0:
+        return next_ms is not None and at_ms > next_ms + 45 * DAY_MS
+    limit_ms = clock_ms + 45 * DAY_MS
+    return at_ms > limit_ms and (next_ms is None or next_ms <= limit_ms)
+
+
+def placed(event: Event, log_ms: int) -> Event:
+    """The event at its log time; its event time is never later."""
+    return event._replace(log_ms=log_ms, at_ms=min(event.at_ms, log_ms))
+
+
+def check(line: bytes, config: Config, offset: int, log_ms: int | None) -> Usable | Control:
+    """All checks of one record, in the order of docs/semantics.md; raises Dead with the first reason."""
+    message = parse(line)
+    if not isinstance(message, dict):
+        raise Dead("not_an_object")
+    kind = message.get("type")
+    if kind is not None and not is_text(kind):
+        raise Dead("wrong_type")
+    if kind == "beckon.control" and log_ms is None:
+        return check_control(message)
+    if kind not in MESSAGE_TYPES:
+        raise Dead("unknown_type")
+    user = check_user(message)
+    message_id = message.get("messageId")
+    if message_id is None or message_id == "":
+        raise Dead("missing_message_id")
+    if not is_text(message_id):
+        raise Dead("wrong_type")
+    at_ms, received_ms = check_times(message, log_ms)
+    name = check_name(message, str(kind), config)
+    definition = next((each for each in config.events if each.name == name), None)
+    if definition is None and config.shop.strict:
+        raise Dead("unknown_event")
+    for container in ("properties", "traits"):
+        if message.get(container) is not None and not isinstance(message[container], dict):
+            raise Dead("wrong_type")
+    fields, lines = check_fields(message, definition, config) if definition else ({}, [])
+    return Usable(Event(offset, -1, at_ms, name, user, message_id, fields, lines), received_ms)
+
+
+def is_text(value: object) -> bool:
+    """Whether a parsed value is a JSON string."""
+    return isinstance(value, str) and not isinstance(value, Number)
+
+
+def parse(line: bytes) -> object:
+    """The JSON value of a record; lone surrogates become U+FFFD, numbers stay texts."""
+    if len(line) > 65_536:
+        raise Dead("too_large")
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Dead("bad_utf8") from None
+    shallow = cut_below_32_levels(text)
+    value = parse_shallow(text if shallow is None else shallow)
+    if shallow is not None:
+        raise Dead("too_deep")
+    return value
+
+
+def cut_below_32_levels(text: str) -> str | None:
+    """The text with `null` for what opens the 33rd level, properly closed; None if nothing does."""
+    closing: list[str] = []
+    inside = escaped = False
+    for position, character in enumerate(text):
+        if inside:
+            inside = escaped or character != '"'
+            escaped = not escaped and character == "\\"
+        elif character == '"':
+            inside = True
+        elif character in "[{":
+            if len(closing) == 32:
+                return text[:position] + "null" + "".join(reversed(closing))
+            closing.append("]" if character == "[" else "}")
+        elif character in "]}" and closing:
+            closing.pop()
+    return None
+
+
+def parse_shallow(text: str) -> object:
+    """Python's own parser, with the reasons for what it does not take."""
+
+    def not_a_number(literal: str) -> object:
+        raise Dead("not_a_number")
+
+    try:
+        value: object = json.loads(
+            text, parse_constant=not_a_number, parse_int=Number, parse_float=Number
+        )
+    except json.JSONDecodeError:
+        raise Dead("bad_json") from None
+    return without_lone_surrogates(value)
+
+
+def without_lone_surrogates(value: object) -> object:
+    """The same value with U+FFFD for each lone surrogate."""
+    if isinstance(value, dict):
+        return {
+            without_lone_surrogates(key): without_lone_surrogates(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [without_lone_surrogates(each) for each in value]
+    if is_text(value):
+        return re.sub("[\ud800-\udfff]", "\ufffd", str(value))
+    return value
+
+
+def check_control(message: dict[str, object]) -> Control:
+    """A control record of a file."""
+    received_ms = instant(message.get("receivedAt"))
+    if message.get("control") not in CONTROL_KINDS or isinstance(message["control"], Number):
+        raise Dead("bad_control")
+    if received_ms is None or not 0 <= received_ms < FAR_MS:
+        raise Dead("bad_control")
+    return Control(received_ms)
+
+
+def check_user(message: dict[str, object]) -> str:
+    """The profile id."""
+    for key in ("userId", "anonymousId"):
+        value = message.get(key)
+        if value is None or value == "":
+            continue
+        if not is_text(value):
+            raise Dead("wrong_type")
+        if len(str(value).encode()) > 256:
+            raise Dead("too_large")
+        return str(value)
+    raise Dead("missing_id")
+
+
+def check_times(message: dict[str, object], log_ms: int | None) -> tuple[int, int | None]:
+    """(event time, time received or None)."""
+    for key in ("timestamp", "sentAt", "receivedAt", "originalTimestamp"):
+        if message.get(key) is not None and not is_text(message[key]):
+            raise Dead("wrong_type")
+    sent_ms = instant(message.get("sentAt"))
+    original_ms = instant(message.get("originalTimestamp"))
+    received_ms = instant(message.get("receivedAt"))
+    if received_ms is None or received_ms < 0:
+        received_ms = log_ms
+    at_ms = original_ms
+    if message.get("timestamp") is not None:
+        at_ms = instant(message["timestamp"])
+        if at_ms is None:
+            raise Dead("no_timestamp")
+    corrected = message.get("timestamp") is not None and original_ms is not None
+    if at_ms is None:
+        at_ms = received_ms
+    elif not corrected and sent_ms is not None and received_ms is not None:
+        at_ms = received_ms - (sent_ms - at_ms)
+    if at_ms is None or at_ms < 0:
+        raise Dead("no_timestamp")
+    if at_ms >= FAR_MS or (received_ms is not None and received_ms >= FAR_MS):
+        raise Dead("future")
+    return at_ms, received_ms
+
+
+def instant(value: object) -> int | None:
+    """Milliseconds since 1970 of an ISO 8601 text; None when it is no usable time."""
+    if not is_text(value):
+        return None
+    match = TIME.fullmatch(str(value))
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    try:
+        moment = datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0),
+            tzinfo=UTC,
+        )
+    except ValueError:
+        return None
+    passed_ms = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    passed_ms += int((fraction or "")[:3].ljust(3, "0"))
+    if zone is None or zone == "Z":
+        return passed_ms
+    hours, minutes = int(zone[1:3]), int(zone[-2:])
+    if hours > 23 or minutes > 59:
+        return None
+    ahead_ms = (hours * 60 + minutes) * 60_000
+    return passed_ms - ahead_ms if zone[0] == "+" else passed_ms + ahead_ms
+
+
+def check_name(message: dict[str, object], kind: str, config: Config) -> str:
+    """The event's name."""
+    if kind != "track":
+        return kind
+    if not is_text(message.get("event")):
+        raise Dead("wrong_type")
+    name = str(message["event"])
+    return config.shop.vocabulary.get(name, name)
+
+
+def check_fields(
+    message: dict[str, object], definition: EventDef, config: Config
+) -> tuple[dict[str, int | str | bool], list[dict[str, int | str | bool]]]:
+    """(fields, lines) that the event defines."""
+    digits = config.shop.minor_digits
+    fields: dict[str, int | str | bool] = {}
+    own = [field for field in definition.fields if not field.line]
+    values = sorted((each for each in own if each.type != "lines"), key=lambda each: each.name)
+    for field in values:
+        value = convert(at_path(message, field), field.type, digits)
+        if value is not None:
+            fields[field.name] = value
+    lines_field = next((field for field in own if field.type == "lines"), None)
+    lines = None if lines_field is None else check_lines(at_path(message, lines_field), digits)
+    for name in definition.require:
+        is_there = lines is not None if lines_field and name == lines_field.name else name in fields
+        if not is_there:
+            raise Dead("missing_field")
+    money = [field.name for field in values if field.type == "money"]
+    if money or lines_field is not None:
+        to_own_currency(message, [(fields, name) for name in money if name in fields]
+                        + [(line, "price") for line in lines or [] if "price" in line], config)
+    return fields, lines or []
+
+
+def at_path(message: dict[str, object], field: Field) -> object:
+    """The value at a field's path; absent and null are None, a path through something else is wrong."""
+    value: object = message
+    for key in field.path:
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise Dead("wrong_type")
+        value = value.get(key)
+    return value
+
+
+def check_lines(value: object, digits: int) -> list[dict[str, int | str | bool]] | None:
+    """The lines of an order; None when there is no such list."""
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise Dead("wrong_type")
+    if len(value) > 500:
+        raise Dead("too_large")
+    lines = []
+    for each in value:
+        if not isinstance(each, dict):
+            raise Dead("wrong_type")
+        line = {
+            name: convert(each.get(key), LINE_TYPES[name], digits)
+            for name, key in LINE_FIELDS.items()
+        }
+        lines.append({name: value for name, value in line.items() if value is not None})
+    return lines
+
+
+def convert(value: object, kind: str, digits: int) -> int | str | bool | None:
+    """One field's value by its type; None when absent."""
+    if value is None:
+        return None
+    if kind == "text":
+        if not is_text(value):
+            raise Dead("wrong_type")
+        if len(str(value).encode()) > 256:
+            raise Dead("too_large")
+        return str(value)
+    if kind == "flag":
+        if not isinstance(value, bool):
+            raise Dead("wrong_type")
+        return value
+    if not isinstance(value, Number):
+        raise Dead("wrong_type")
+    return rounded(value, 10**digits if kind == "money" else NUMBER_SCALE)
+
+
+def rounded(text: Number, scale: int) -> int:
+    """The number times `scale`, as a whole number, half away from zero."""
+    mantissa, _, exponent = text.lower().partition("e")
+    if not mantissa.strip("-0."):
+        return 0
+    if len(exponent.lstrip("+-0")) > 6:
+        if exponent.startswith("-"):
+            return 0
+        raise Dead("number_too_large")
+    whole, _, decimals = mantissa.lstrip("-").partition(".")
+    power = int(exponent or "0") - len(decimals)
+    digits = (whole + decimals).lstrip("0")
+    if len(digits) + power > 17:
+        raise Dead("number_too_large")
+    if len(digits) + power < -17:
+        return 0
+    number = Fraction(whole_number(digits)) * Fraction(10) ** power
+    if number > NUMBER_MAX:
+        raise Dead("number_too_large")
+    whole_units = math.floor(number * scale + Fraction(1, 2))
+    return -whole_units if mantissa.startswith("-") else whole_units
+
+
+def whole_number(digits: str) -> int:
+    """`int` without its limit of 4300 digits."""
+    value = 0
+    for start in range(0, len(digits), 4000):
+        part = digits[start : start + 4000]
+        value = value * 10 ** len(part) + int(part)
+    return value
+
+
+def to_own_currency(
+    message: dict[str, object],
+    amounts: list[tuple[dict[str, int | str | bool], str]],
+    config: Config,
+) -> None:
+    """Turn amounts of another currency into the shop's, in place."""
+    properties = message.get("properties")
+    currency = properties.get("currency") if isinstance(properties, dict) else None
+    if currency is None or currency == config.shop.currency and is_text(currency):
+        return
+    if not is_text(currency):
+        raise Dead("wrong_type")
+    if currency not in config.shop.rates:
+        raise Dead("unknown_currency")
+    for holder, name in amounts:
+        amount = float(holder[name]) * config.shop.rates[str(currency)] + 0.5
+        if abs(amount) > NUMBER_MAX * 10**config.shop.minor_digits:
+            raise Dead("number_too_large")
+        holder[name] = math.floor(amount)

@@ -1,0 +1,96 @@
+"""The harness that measures: it must count what it says it counts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from bench.crowd import BATCH, BEHAVIOUR, CROWD_MS, LOG_START_MS, first_messages, more_messages
+from bench.logs import head
+from bench.measure import BenchError, Figure, run
+from bench.report import Report, print_table, report_of, write_json
+from connectors.events import RawBatch
+
+FIGURES = [
+    Figure(name="fast", value=250_000.0, unit="per second", at_least=200_000.0),
+    Figure(name="heavy", value=2000.0, unit="bytes", at_most=1536.0),
+    Figure(name="plain", value=0.5, unit="ms"),
+]
+
+
+def messages_of(batch: RawBatch) -> list[bytes]:
+    """A batch's raw messages."""
+    data = batch.data.tobytes()
+    spans = zip(batch.start.tolist(), batch.length.tolist(), strict=True)
+    return [data[start : start + length] for start, length in spans]
+
+
+def test_the_cpu_seconds_and_the_memory_of_a_program_are_those_it_used() -> None:
+    program = (
+        "import time; block = bytearray(50_000_000); block[::4096] = bytes(len(block[::4096]))\n"
+        "while time.process_time() < 0.3: pass\n"
+        "time.sleep(0.2); print('done')"
+    )
+    usage = run(sys.executable, "-c", program)
+    assert usage.output == b"done\n"
+    assert 0.3 <= usage.cpu_seconds < 0.6
+    assert usage.wall_seconds >= 0.5
+    assert 50_000_000 < usage.resident_bytes_max < 200_000_000
+
+
+def test_a_program_that_fails_gives_no_figures() -> None:
+    with pytest.raises(BenchError, match=r"exit code 3(.|\n)*no such shop"):
+        run(sys.executable, "-c", "import sys; print('no such shop', file=sys.stderr); sys.exit(3)")
+
+
+def test_a_report_is_shown_with_its_goals_and_read_back_from_json(tmp_path: Path) -> None:
+    report = report_of(FIGURES, quick=False)
+    shown = StringIO()
+    print_table(report, Console(file=shown, width=200))
+    rows = shown.getvalue().splitlines()
+    assert [row.split()[-2] for row in rows if "at least" in row] == ["met"]
+    assert [row.split()[-2] for row in rows if "at most" in row] == ["MISSED"]
+    write_json(report, tmp_path / "report.json")
+    assert msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=Report) == report
+
+
+def test_a_quick_report_judges_nothing() -> None:
+    shown = StringIO()
+    print_table(report_of(FIGURES, quick=True), Console(file=shown, width=200))
+    assert "MISSED" not in shown.getvalue()
+    assert "met" not in shown.getvalue().split()
+
+
+def test_the_crowd_does_the_same_for_every_user_within_half_an_hour() -> None:
+    users = BATCH // len(BEHAVIOUR) + 3
+    batches = list(first_messages(users))
+    values = [json.loads(value) for batch in batches for value in messages_of(batch)]
+    counts = [value["userId"] for value in values]
+    assert {counts.count(user) for user in set(counts)} == {len(BEHAVIOUR)}
+    assert len(set(counts)) == users
+    assert [int(batch.offset[0]) for batch in batches] == [0, BATCH]
+    assert all(LOG_START_MS <= batch.log_ms[0] < LOG_START_MS + CROWD_MS for batch in batches)
+
+
+def test_the_crowd_goes_on_with_new_messages_of_known_users() -> None:
+    first = [json.loads(value) for batch in first_messages(9) for value in messages_of(batch)]
+    (batch,) = more_messages(9, BATCH)
+    more = [json.loads(value) for value in messages_of(batch)]
+    assert len(more) == BATCH
+    assert {value["userId"] for value in more} == {value["userId"] for value in first}
+    assert not {value["messageId"] for value in more} & {value["messageId"] for value in first}
+    lengths = [len(value) for value in messages_of(batch)]
+    assert 300 < sum(lengths) / len(lengths) < 450
+
+
+def test_the_head_of_a_log_is_its_first_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"one\ntwo\nthree\n")
+    assert head(log, 2).read_bytes() == b"one\ntwo\n"
+    assert head(log, 9).read_bytes() == log.read_bytes()

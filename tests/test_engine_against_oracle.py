@@ -1,0 +1,110 @@
+"""The engine and the oracle tell the same of hundreds of small, nasty worlds.
+
+`BECKON_SEEDS` says which: a count ("200", the default) or the seeds themselves ("17,4711"). A failure
+leaves the world's config folder and log, names both, and says how to run that seed alone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests import oracle
+from tests.oracle_profile import Document, World
+from tests.reference_decoder import decode
+from tests.running import run_engine
+from tests.worlds import Given, make_world
+
+pytest.importorskip("flows.partition", reason="the engine is not there")
+
+CHOSEN = os.environ.get("BECKON_SEEDS", "200")
+SEEDS = (
+    [int(seed) for seed in CHOSEN.split(",") if seed] if "," in CHOSEN else list(range(int(CHOSEN)))
+)
+FEW = SEEDS[:20]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_engine_tells_what_the_oracle_tells(seed: int, tmp_path: Path) -> None:
+    given = make_world(seed, tmp_path / "config")
+    batch = Random(f"batch {seed}").choice((1, 7, 1000))
+    engine = run_engine(given.config, given.lines, given.idle_ms, batch=batch)
+    assert_same(engine, oracle_world(given), given, seed)
+
+
+@pytest.mark.parametrize("seed", FEW)
+def test_four_partitions_decide_the_same_for_each_user(seed: int, tmp_path: Path) -> None:
+    given = make_world(seed, tmp_path / "config")
+    engine = run_engine(given.config, given.lines, given.idle_ms, batch=7, partitions=4)
+    expected = oracle_world(given)
+    assert_same(by_user(engine), by_user(expected), given, seed)
+
+
+def oracle_world(given: Given) -> World:
+    decoded = decode(given.lines, given.config)
+    clock_ms = decoded.clock_ms + given.idle_ms
+    return oracle.run(given.config, decoded.events, clock_ms=clock_ms, thresholds=given.thresholds)
+
+
+def by_user(world: World) -> World:
+    """The same world with the outputs of each user together, in their order."""
+
+    def user(document: Document) -> str:
+        return str(document.get("subject", document.get("user")))
+
+    return World(
+        decisions=sorted(world.decisions, key=user),
+        transitions=sorted(world.transitions, key=user),
+        profiles=sorted(world.profiles, key=user),
+        counters=world.counters,
+    )
+
+
+def assert_same(engine: World, expected: World, given: Given, seed: int) -> None:
+    """Fails at the first difference, with all that is needed to look into it."""
+    for kind in ("transitions", "decisions", "profiles"):
+        found, wanted = getattr(engine, kind), getattr(expected, kind)
+        if found != wanted:
+            pytest.fail(f"{first_difference(kind, found, wanted)}\n{left_behind(given, seed)}")
+    if engine.counters != expected.counters:
+        told = f"counters: engine {engine.counters}\noracle {expected.counters}"
+        pytest.fail(f"{told}\n{left_behind(given, seed)}")
+
+
+def first_difference(kind: str, found: list[Document], wanted: list[Document]) -> str:
+    """Where two lists of documents part."""
+    pairs = zip(found, wanted, strict=False)
+    index = next((at for at, (one, two) in enumerate(pairs) if one != two), None)
+    if index is None:
+        index = min(len(found), len(wanted))
+    engine = found[index] if index < len(found) else None
+    oracles = wanted[index] if index < len(wanted) else None
+    if engine is None or oracles is None:
+        return f"{kind}[{index}]: engine {engine}\noracle {oracles}"
+    return f"{kind}[{index}]:\n" + "\n".join(differing("", engine, oracles))
+
+
+def differing(path: str, engine: object, expected: object) -> list[str]:
+    """The leaves at which two documents differ, after the document itself."""
+    if isinstance(engine, dict) and isinstance(expected, dict):
+        names = dict.fromkeys((*engine, *expected))
+        parts = [(name, engine.get(name), expected.get(name)) for name in names]
+        head = [] if path else [f"oracle: {expected}"]
+        return head + [
+            line
+            for name, one, two in parts
+            if one != two
+            for line in differing(f"{path}.{name}", one, two)
+        ]
+    return [f"{path}: engine {engine!r}, oracle {expected!r}"]
+
+
+def left_behind(given: Given, seed: int) -> str:
+    """Where config and log of a failed seed lie."""
+    log = given.directory.parent / "events.jsonl"
+    log.write_bytes(b"\n".join(given.lines) + b"\n")
+    again = f"BECKON_SEEDS={seed}, pytest tests/test_engine_against_oracle.py -k oracle_tells"
+    return f"config: {given.directory}\nevents: {log}\nagain: {again}"

@@ -1,0 +1,31 @@
+"""Small, nasty worlds: a seed makes a configuration and a log, always the same ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from config.load import load
+from config.schema import Config
+from tests.oracle_rules import Thresholds, thresholds_of
+from tests.world_configs import write_config
+from tests.world_events import DAY_MS, MINUTE_MS, write_log
+
+
+class Given(NamedTuple):
+    """A configuration and a log; `idle_ms` of time pass after its last record."""
+
+    directory: Path
+    config: Config
+    thresholds: Thresholds
+    lines: list[bytes]
+    idle_ms: int
+
+
+def make_world(seed: int, directory: Path) -> Given:
+    """The world of one seed; its config is written to `directory`, which is made."""
+    write_config(seed, directory)
+    config = load(directory)
+    idle_ms = Random(f"idle {seed}").choice((0, 10 * MINUTE_MS, 2 * DAY_MS, 100 * DAY_MS))
+    return Given(directory, config, thresholds_of(directory), write_log(seed, config), idle_ms)
