@@ -89,7 +89,7 @@ def measure_here(users: int, events: int) -> Measured:
     decoder, engine = Decoder(config), Engine(config)
     for batch in first_messages(users):
         apply(decoder, engine, batch)
-    assert engine.counters.users == users, "every user of the crowd must be known"
+    assert engine.checkpoint.user_count == users, "every user of the crowd must be known"
     gc.collect()
     resident_bytes = _resident_bytes()
     later = [apply(decoder, engine, batch) / BATCH for batch in more_messages(users, events)]

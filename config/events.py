@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from config.fields import field_names
 from config.limits import EVENTS_MAX, FIELDS_MAX, PATH_DEPTH_MAX
 from config.names import check_name
 from config.problems import Place, shown
@@ -88,7 +89,6 @@ def read_fields(table: Table) -> tuple[Field, ...]:
             fields.append(read_field(name, content, place))
 
     check_each(table, FIELDS_MAX, read)
-    check_paths(fields, table.place)
     return tuple(fields)
 
 
@@ -131,14 +131,29 @@ def read_path(content: object, place: Place) -> tuple[str, ...]:
     return path if rooted else ("properties", *path)
 
 
-def check_paths(fields: list[Field], place: Place) -> None:
-    """Report fields that would read from inside another field's value."""
-    by_path = {field.path: field.name for field in fields if field.path}
-    for field in fields:
+def check_events(events: Iterable[EventDef], place: Place) -> None:
+    """Report what only the complete events show, with the traits that features and channels read."""
+    events = tuple(events)
+    count = len(field_names(events))
+    if count > FIELDS_MAX:
+        place.report(f"expected at most {FIELDS_MAX} different fields, got {count}")
+    for event in events:
+        check_paths(event, place.at(event.name).at("fields"))
+
+
+def check_paths(event: EventDef, place: Place) -> None:
+    """Report fields that no message can satisfy: of one value two types, or one inside the other."""
+    by_path = {field.path: field for field in event.fields if field.path and not field.line}
+    for field in event.fields:
+        same = by_path.get(field.path)
+        if same is not None and same.type != field.type:
+            place.at(field.name).report(
+                f"expected type {same.type} as field '{same.name}' of this path, got {field.type}"
+            )
         for depth in range(1, len(field.path)):
             outer = by_path.get(field.path[:depth])
             if outer is not None:
-                place.at(field.name).report(f"stands inside the value of field '{outer}'")
+                place.at(field.name).report(f"stands inside the value of field '{outer.name}'")
 
 
 def check_types(

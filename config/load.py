@@ -10,11 +10,10 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from config.events import Events, read_events
+from config.events import Events, check_events, read_events
 from config.features import Features, read_features
 from config.fields import field_names
 from config.journeys import Around, read_journey
-from config.limits import FIELDS_MAX
 from config.problems import ConfigError, Place, Problem
 from config.schema import Config, EventDef, Journey, Shop, Tag
 from config.shop import check_vocabulary, read_shop
@@ -49,7 +48,7 @@ def load(directory: Path | None = None) -> Config:
     tags = read_part(folder.tags, lambda table: read_tags(table, features))
     journeys = read_journeys(folder, surroundings(shop, events, features, tags))
     if events is not None:
-        check_columns(events, Place(found, f"{label}/events.toml"))
+        check_events(known_events(events), Place(found, f"{label}/events.toml"))
     if found or shop is None or events is None or features is None or tags is None:
         raise ConfigError(tuple(sorted(found, key=lambda problem: problem.file)))
     return resolve(shop, events, features, tags, journeys)
@@ -81,13 +80,6 @@ def read_journeys(folder: Folder, around: Around) -> tuple[Journey, ...]:
     """The journeys of the files that could be read, in order of name."""
     readable = [(name, table) for name, table in folder.journeys.items() if table is not None]
     return tuple(read_journey(name, table, around) for name, table in sorted(readable))
-
-
-def check_columns(events: Events, place: Place) -> None:
-    """Report more fields than a batch may have columns."""
-    count = len(field_names(known_events(events)))
-    if count > FIELDS_MAX:
-        place.report(f"expected at most {FIELDS_MAX} different fields, got {count}")
 
 
 def known_events(events: Events) -> tuple[EventDef, ...]:

@@ -21,12 +21,11 @@ def check_name(what: str, name: str, place: Place) -> bool:
     True
     """
     if name in RESERVED:
-        place.report(
-            f"expected a name for a {what}, got {shown(name)}, a word of the rule language"
-        )
+        expected = f"a {what} with another name than a word of the rule language"
+        place.report(f"expected {expected}, got {shown(name)}")
     elif not NAME.fullmatch(name) or len(name) > NAME_LENGTH_MAX:
-        expected = f"letters, digits and _ (at most {NAME_LENGTH_MAX}, no digit first)"
-        place.report(f"expected a name for a {what} of {expected}, got {shown(name)}")
+        expected = f"1 to {NAME_LENGTH_MAX} letters, digits and _, no digit first, to name a {what}"
+        place.report(f"expected {expected}, got {shown(name)}")
     else:
         return True
     return False

@@ -6,6 +6,7 @@ import importlib.resources
 import re
 from collections.abc import Collection
 
+from config.events import TRAIT_PREFIX, read_path
 from config.limits import CHANNELS_MAX, RATES_MAX, VOCABULARY_MAX
 from config.names import check_name
 from config.problems import Place, shown
@@ -70,7 +71,8 @@ def read_channels(table: Table | None) -> dict[str, str]:
     def read_channel(channel: str, trait: object, place: Place) -> None:
         # A trait that could not be read still declares the channel, for the journeys that name it.
         if check_name("channel", channel, place):
-            channels[channel] = str(trait) if check_text(trait, place) else ""
+            usable = check_text(trait, place) and read_path(f"{TRAIT_PREFIX}{trait}", place)
+            channels[channel] = str(trait) if usable else ""
             if trait in [known for name, known in channels.items() if name != channel]:
                 place.report(f"trait {shown(trait)} closes another channel already")
 

@@ -60,7 +60,9 @@ def list_entries(table: Table, groups: tuple[str, ...]) -> list[Entry]:
             break
         entry = Entry(".".join((*groups[-1:], key)), groups, place, None, value)
         if key in TAG_KEYS:
-            place.report(f"expected a name for a tag, got {shown(key)}, a word of tags.toml")
+            place.report(
+                f"expected a tag with another name than a word of tags.toml, got {shown(key)}"
+            )
         elif not check_name("tag", key, place):
             continue
         elif not isinstance(value, dict):

@@ -61,6 +61,9 @@ def read_journeys(directory: Path, label: str, found: list[Problem]) -> dict[str
     """The journeys' tables by name, in order of name; none when there is no such folder."""
     if not directory.exists():
         return {}
+    if not directory.is_dir():
+        Place(found, label).report("expected a folder, got something else of this name")
+        return {}
     paths = sorted(path for path in directory.glob("*.toml") if not path.name.startswith("."))
     if len(paths) > JOURNEYS_MAX:
         Place(found, label).report(f"expected at most {JOURNEYS_MAX} journeys, got {len(paths)}")

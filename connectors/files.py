@@ -70,20 +70,24 @@ class Chunk(NamedTuple):
 
 
 def read_chunks(
-    sources: Sequence[Source], chunk_lines: int, *, first_offset: int = 0
+    sources: Sequence[Source],
+    chunk_lines: int,
+    *,
+    first_offset: int = 0,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Chunk]:
     """All lines of the sources, in order, at most `chunk_lines` of one source at a time.
 
     The offset of a line is its number, counted over all sources from `first_offset`; skipped lines
-    do not count. A last line without a line end is a line. Raises `OSError` when a source cannot be
-    read.
+    do not count. A last line without a line end is a line. What is read at once (`block_bytes`)
+    makes no difference but to speed and memory. Raises `OSError` when a source cannot be read.
     """
     assert chunk_lines > 0, "a chunk holds at least one line"
     offset = first_offset
     for index, source in enumerate(sources):
         seen = 0
         with open_bytes(source.path) as stream:
-            for block in _line_blocks(stream):
+            for block in _line_blocks(stream, block_bytes):
                 first = max(source.skip_lines - seen, 0)
                 for begin in range(first, block.line_count, chunk_lines):
                     end = min(begin + chunk_lines, block.line_count)
@@ -179,10 +183,10 @@ class _Block(NamedTuple):
         return Chunk(*spans, next_offset, source, source_lines)
 
 
-def _line_blocks(stream: BinaryIO) -> Iterator[_Block]:
+def _line_blocks(stream: BinaryIO, block_bytes: int) -> Iterator[_Block]:
     """The stream in blocks that end with a line end; a last line without one is given one."""
     tail, tail_is_cut = b"", False
-    while data := stream.read(BLOCK_BYTES):
+    while data := stream.read(block_bytes):
         if tail_is_cut:
             line_end = data.find(b"\n")
             if line_end < 0:

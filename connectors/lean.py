@@ -8,22 +8,16 @@ which calls a dozen small functions per token, that cost five times as much as s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
-from config.jit import compiled
+from config.jit import compiled, inlined
 
 CompiledFunction = TypeVar("CompiledFunction", bound=Callable[..., object])
 
 
 def lean(function: CompiledFunction) -> CompiledFunction:
     """Compile a function that makes no arrays and returns none; the arrays it uses are its caller's."""
-    decorated = compiled(function)
-    cast(Any, decorated).targetoptions.update(_nrt=False)
-    return decorated
+    return compiled(function)
 
 
-def inlined(function: CompiledFunction) -> CompiledFunction:
-    """Compile a `lean` function into each place that calls it: for what is small or called in one place."""
-    decorated = lean(function)
-    cast(Any, decorated).targetoptions.update(forceinline=True)
-    return decorated
+__all__ = ["inlined", "lean"]

@@ -14,6 +14,9 @@ UNUSABLE = -(2**63)
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
 
+FAR_MS = 2**42
+"""Times from here on (the year 2109) are taken for mistakes."""
+
 _LETTER_T, _LETTER_Z, _BLANK = 0x54, 0x5A, 0x20
 _DATE_LENGTH, _MINUTE_LENGTH, _SECOND_LENGTH = 10, 16, 19
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from connectors.columns import Columns
 from connectors.events import partition_of
+from flows.decisions import Batch
 from flows.lines import rendered
-from flows.partition import Batch, Engine
+from flows.partition import Engine
 from flows.slices import Decided, Routed, Stretch
 from state.store import Commit
 

@@ -21,6 +21,9 @@ from flows.slices import Decided, Routed, Slice, Stretch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+execute: Callable[[Dataflow], None] = run_main
+"""Runs a flow in this thread, which Ctrl-C reaches; returns when its sources have ended."""
+
 
 class Stages(Struct, frozen=True, kw_only=True):
     """The stages of one run, each called with what the one before it returned."""
@@ -48,7 +51,7 @@ def run(
     for name, write in sinks.items():
         op.output(f"write_{name}", decided, CallSink(guard.step(write)))
 
-    run_main(flow)
+    execute(flow)
     if guard.failure is not None:
         raise guard.failure
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from connectors.columns import DeadLetter
-from flows.partition import Batch
+from flows.decisions import Batch
 
 OUTPUTS = ("triggers", "decisions", "tags", "dead_letters")
 """What the flow writes as it runs; profiles are written at its end."""

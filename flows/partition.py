@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from config.schema import Config
 from connectors.columns import Columns
 from connectors.triggers import instant_text
+from connectors.words import hash_text
 from flows import output as out
 from flows.apply import NODES_MARGIN, apply_events, pass_time, set_deadline
 from flows.decisions import Batch, Names
@@ -39,6 +40,14 @@ from state.texts import COUNT, find_or_add, new_texts, number_of, text_of, with_
 
 DRAIN_MS = 3660 * 86_400_000
 """How far ahead `drain` looks: what recurs each day for ever must end somewhere."""
+
+
+READ_AHEAD = bytes(8)
+"""`hash_text` reads whole words."""
+
+
+NO_TEXT = b"\xff"
+"""Takes number 0 in the table of texts, which stands for "none"; no text of a message is like it."""
 
 
 class LayoutError(Exception):
@@ -87,10 +96,9 @@ class Engine:
         self._memory = new_memory(self._made.layout.words, journeys)
         self._users = new_texts()
         self._texts = new_texts()
-        self._texts.fill[COUNT] = 1
-        for text in self._made.texts:
-            self._texts = with_room(self._texts, 1, len(text.encode()))
-            number_of(self._texts, text.encode())
+        for text in (NO_TEXT, *(text.encode() for text in self._made.texts)):
+            self._texts = with_room(self._texts, 1, len(text))
+            number_of(self._texts, text)
         features = len(config.features)
         recent = sum(feature.keep for feature in config.features if feature.kind == "recent")
         comparisons = self._made.comparisons
@@ -119,8 +127,8 @@ class Engine:
             clock_ms: log time reached; no record before it can still arrive.
             next_offset: the offset after the last record that was read.
         """
-        batch = Batch(self._names())
         self._make_room(columns)
+        batch = Batch(self._names())
         hashes = columns.message_hash.view(np.int64)
         columns = columns._replace(message_hash=hashes)
         template = self._made.layout.template
@@ -251,8 +259,8 @@ class Engine:
         return counts
 
     def _slot_of(self, user: bytes) -> int:
-        data = np.frombuffer(user, np.uint8)
-        hashed = hash_text(padded(data), 0, len(user))
+        data = np.frombuffer(user + READ_AHEAD, np.uint8)
+        hashed = np.uint64(hash_text(data, 0, len(user)))
         return int(find_or_add(self._users, hashed, data, 0, len(user)))
 
     def _user_count(self) -> int:

@@ -9,6 +9,7 @@ from flows.machine import Machine
 from flows.output import (
     CHANNEL,
     DEADLINE,
+    DECISION_WORDS,
     ENTRY,
     FILLED_DECISIONS,
     FILLED_LINES,
@@ -81,7 +82,8 @@ def read_stage(machine: Machine, slot: int, node: int, now_ms: int) -> bool:
     cart = cart_of(machine, slot, node)
     read_features(memory, plan, plan.ints[ALL_FEATURES], slot, now_ms, cart, scratch.values)
     held = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
-    scratch.trace[:] = 0.0
+    for index in range(len(scratch.trace)):
+        scratch.trace[index] = 0.0
     rule = plan.ints[stage_record(machine, node) + STAGE_WHEN]
     return rule == 0 or run_rule(plan, scratch, rule, held)
 
@@ -107,19 +109,19 @@ def report_decision(
     nodes = memory.nodes
     row = output.filled[FILLED_DECISIONS]
     output.filled[FILLED_DECISIONS] = row + 1
-    cells = output.decisions[row]
+    cells = output.decisions
     journey = journey_of(memory, node)
-    cells[OUTCOME] = outcome
-    cells[USER] = slot
-    cells[JOURNEY] = journey
-    cells[STAGE] = stage_of(memory, node)
-    cells[KEY] = nodes[node + INSTANCE_KEY]
-    cells[ENTRY] = nodes[node + INSTANCE_ENTRY]
-    cells[DEADLINE] = nodes[node + INSTANCE_DEADLINE]
-    cells[INSTANT] = instant_ms
-    cells[OFFSET] = offset
-    cells[CHANNEL] = choose_channel(machine, slot, journey)
-    cells[TAGS_HELD] = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
+    cells[row, OUTCOME] = outcome
+    cells[row, USER] = slot
+    cells[row, JOURNEY] = journey
+    cells[row, STAGE] = stage_of(memory, node)
+    cells[row, KEY] = nodes[node + INSTANCE_KEY]
+    cells[row, ENTRY] = nodes[node + INSTANCE_ENTRY]
+    cells[row, DEADLINE] = nodes[node + INSTANCE_DEADLINE]
+    cells[row, INSTANT] = instant_ms
+    cells[row, OFFSET] = offset
+    cells[row, CHANNEL] = choose_channel(machine, slot, journey)
+    cells[row, TAGS_HELD] = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
     for feature in range(plan.ints[FEATURE_COUNT]):
         output.features[row, feature] = machine.scratch.values[feature]
     for index in range(len(machine.scratch.trace)):
@@ -177,10 +179,11 @@ def report_goal(
     output = machine.output
     row = output.filled[FILLED_DECISIONS]
     output.filled[FILLED_DECISIONS] = row + 1
-    cells = output.decisions[row]
-    cells[:] = 0
-    cells[OUTCOME] = GOAL
-    cells[USER] = slot
-    cells[JOURNEY] = journey
-    cells[KEY], cells[ENTRY], cells[STAGE] = reached
-    cells[INSTANT], cells[OFFSET] = now
+    cells = output.decisions
+    for word in range(DECISION_WORDS):
+        cells[row, word] = 0
+    cells[row, OUTCOME] = GOAL
+    cells[row, USER] = slot
+    cells[row, JOURNEY] = journey
+    cells[row, KEY], cells[row, ENTRY], cells[row, STAGE] = reached
+    cells[row, INSTANT], cells[row, OFFSET] = now

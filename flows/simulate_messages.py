@@ -21,14 +21,15 @@ Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
 
 MESSAGES_AT_ONCE = 2_000
-CUSTOMER = '"userId":"u%d","anonymousId":"%s",'
-GUEST = '"anonymousId":"%s",'
 INSTANT = "0000-00-00T00:00:00.000Z"
 TAIL = (
-    f'"messageId":"00000000-0000-0000-0000-000000000000","timestamp":"{INSTANT}",'
-    f'"sentAt":"{INSTANT}","receivedAt":"{INSTANT}"}}'
+    '"userId":"u000000000","anonymousId":"000000000000",'
+    '"messageId":"00000000-0000-0000-0000-000000000000",'
+    f'"timestamp":"{INSTANT}","sentAt":"{INSTANT}","receivedAt":"{INSTANT}"}}\n'
 )
-ID_AT = TAIL.index("00000000-")
+GUEST_FROM = TAIL.index('"anonymousId"')
+"""A guest's tail is the part from here on."""
+
 ID_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
 """The hex digits of the five groups of a UUID."""
 
@@ -55,55 +56,45 @@ class Messages:
         """The messages in order, one line each, some thousands at a time."""
         for at in range(0, messages.message_count, MESSAGES_AT_ONCE):
             rows = np.arange(at, min(at + MESSAGES_AT_ONCE, messages.message_count))
-            lines = self._lines(messages.take(rows))
-            lines.append("")
             # A lone surrogate is how a broken message holds a byte that is no UTF-8.
-            yield "\n".join(lines).encode(errors="surrogateescape")
+            yield "".join(self._parts(messages.take(rows))).encode(errors="surrogateescape")
 
     def profile_ids(self, user: Integers) -> list[str]:
         """What each user is known by: the user id, or a guest's anonymous id."""
-        rows = zip(user.tolist(), self._anonymous(user), self._guest[user].tolist(), strict=True)
-        return [name if guest else f"u{number}" for number, name, guest in rows]
+        guests = self._guest[user].tolist()
+        names = zip(user_ids(user), self._anonymous_ids(user), guests, strict=True)
+        return [anonymous if guest else customer for customer, anonymous, guest in names]
 
-    def _lines(self, messages: Delivered) -> list[str]:
-        bodies = self._bodies.render(messages.events)
-        ids = self._ids(messages.events.user)
-        tails = self._tails(messages)
-        lines = [body + id + tail for body, id, tail in zip(bodies, ids, tails, strict=True)]
+    def _parts(self, messages: Delivered) -> list[str]:
+        """Body, tail, body, tail, ... of the messages."""
+        parts = [""] * (2 * messages.message_count)
+        parts[::2] = self._bodies.render(messages.events)
+        parts[1::2] = self._tails(messages)
         for row in np.flatnonzero(messages.broken).tolist():
             poison = POISONS[int(messages.serial[row]) % len(POISONS)]
-            lines[row] = poison(lines[row])
-        return lines
-
-    def _ids(self, user: Integers) -> list[str]:
-        rows = zip(user.tolist(), self._anonymous(user), self._guest[user].tolist(), strict=True)
-        return [
-            GUEST % name if guest else CUSTOMER % (number, name) for number, name, guest in rows
-        ]
-
-    def _anonymous(self, user: Integers) -> list[str]:
-        return texts(hexadecimal(mixed(user.astype(np.uint64) ^ self._salt))[:, :12])
+            line = parts[2 * row] + parts[2 * row + 1].removesuffix("\n")
+            parts[2 * row : 2 * row + 2] = poison(line), "\n"
+        return parts
 
     def _tails(self, messages: Delivered) -> list[str]:
         """Message ids look like random UUIDs; they are hashes of the event's serial number."""
+        user = messages.events.user
         table = np.tile(np.frombuffer(TAIL.encode(), np.uint8), (messages.message_count, 1))
+        write_number(_field(table, "userId")[:, 1:], user)
+        _field(table, "anonymousId")[:, :12] = self._anonymous(user)
         serial = messages.serial.astype(np.uint64) * np.uint64(2) + self._salt
-        halves = mixed(serial), mixed(serial + np.uint64(1))
-        digits = np.concatenate([hexadecimal(half) for half in halves], axis=1)
-        digits[:, 12], digits[:, 16] = ord("4"), ord("a")
-        for number, (first, end) in enumerate(ID_GROUPS):
-            at = ID_AT + first + number
-            table[:, at : at + end - first] = digits[:, first:end]
-        skew_ms = clock_skew_ms(messages.events.user)
-        times = {
-            "timestamp": messages.events.at_ms + skew_ms,
-            "sentAt": messages.received_ms - SENT_BEFORE_MS + skew_ms,
-            "receivedAt": messages.received_ms,
-        }
-        for name, instant_ms in times.items():
-            at = TAIL.index(INSTANT, TAIL.index(name))
-            write_instants(table[:, at : at + len(INSTANT)], instant_ms)
-        return texts(table)
+        write_uuids(_field(table, "messageId"), serial)
+        skew_ms = clock_skew_ms(user)
+        write_instants(_field(table, "timestamp"), messages.events.at_ms + skew_ms)
+        write_instants(_field(table, "sentAt"), messages.received_ms - SENT_BEFORE_MS + skew_ms)
+        write_instants(_field(table, "receivedAt"), messages.received_ms)
+        return texts(table, self._guest[user] * GUEST_FROM)
+
+    def _anonymous(self, user: Integers) -> Bytes:
+        return hexadecimal(mixed(user.astype(np.uint64) ^ self._salt))[:, :12]
+
+    def _anonymous_ids(self, user: Integers) -> list[str]:
+        return texts(self._anonymous(user))
 
 
 def clock_skew_ms(user: Integers) -> Integers:
@@ -142,9 +133,36 @@ def instants(instant_ms: Integers) -> list[str]:
     return texts(characters)
 
 
+def user_ids(user: Integers) -> list[str]:
+    """What customers who are no guests are known by.
+
+    >>> user_ids(np.array([12_345]))
+    ['u000012345']
+    """
+    characters = np.full((len(user), 10), ord("u"), np.uint8)
+    write_number(characters[:, 1:], user)
+    return texts(characters)
+
+
+def write_number(characters: Bytes, number: Integers) -> None:
+    """Write each number below 10 ** 9 into its row of (n, 9 or more) characters."""
+    for at, unit in ((0, 1_000_000), (3, 1000), (6, 1)):
+        characters[:, at : at + 3] = DIGIT_TRIPLES[number // unit % 1000]
+
+
+def write_uuids(characters: Bytes, source: Hashes) -> None:
+    """Write a UUID (in the form of version 4) for each source: a hash of it and the next number."""
+    halves = mixed(source), mixed(source + np.uint64(1))
+    digits = np.concatenate([hexadecimal(half) for half in halves], axis=1)
+    digits[:, 12], digits[:, 16] = ord("4"), ord("a")
+    for group, (first, end) in enumerate(ID_GROUPS):
+        characters[:, first + group : end + group] = digits[:, first:end]
+
+
 def write_instants(characters: Bytes, instant_ms: Integers) -> None:
-    """Write each instant's digits into its row of (n, 24) characters that hold an `INSTANT`."""
-    day, ms = np.divmod(instant_ms, DAY_MS)
+    """Write each instant's digits into its row of characters that hold an `INSTANT`."""
+    day = instant_ms // DAY_MS
+    ms = (instant_ms - day * DAY_MS).astype(np.int32)
     first, last = (int(day.min()), int(day.max())) if len(day) else (0, 0)
     dates = np.arange(first, last + 1).astype("datetime64[D]").astype("S10")
     characters[:, :10] = dates.view(np.uint8).reshape(-1, 10)[day - first]
@@ -154,8 +172,15 @@ def write_instants(characters: Bytes, instant_ms: Integers) -> None:
     characters[:, 20:23] = DIGIT_TRIPLES[ms % 1000]
 
 
-def texts(characters: Bytes) -> list[str]:
-    """The rows of (n, width) ASCII characters as texts."""
+def texts(characters: Bytes, first: Integers | int = 0) -> list[str]:
+    """The rows of (n, width) ASCII characters as texts, each from its `first` character on."""
     count, width = characters.shape
     text = characters.tobytes().decode("ascii")
-    return [text[at : at + width] for at in range(0, count * width, width)]
+    ends = np.arange(1, count + 1) * width
+    starts = (ends - width + first).tolist()
+    return [text[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
+
+
+def _field(table: Bytes, name: str) -> Bytes:
+    """The part of a table of tails that begins with the value of a field."""
+    return table[:, TAIL.index(name) + len(name) + len('":"') :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from config.opcodes import OP_FEATURE
+from config.opcodes import OP_FEATURE, OP_HAS
 from config.schema import Comparison, Feature, Program
 from flows.plan_words import TURN_ABOVE, TURN_BOTH, TURN_DAILY, TURN_UP
 
@@ -34,10 +34,15 @@ class Turn(Struct, frozen=True, kw_only=True):
 
 def turns_of(program: Program, features: tuple[Feature, ...]) -> list[Turn]:
     """All turns of a rule. A `days_since` compared as it stands with something that holds none turns
-    at one count of days; one inside arithmetic may turn at each."""
+    at one count of days; one inside arithmetic may turn at each, and so may `has` of a ratio, which is
+    missing while the days below the line are 0."""
     found: list[Turn] = []
     for comparison in program.comparisons:
         found += _turns_of_comparison(program, comparison, features)
+    for at, (opcode, _) in enumerate(program.code):
+        if opcode == OP_HAS and not _is_bare(program, (at - 1, at), features):
+            days = _days_features(program, (at - 1, at), features)
+            found += [Turn(feature=index, when=TURN_DAILY, program=program) for index in days]
     return found
 
 

@@ -75,6 +75,7 @@ _READS = {
 
 LINE_COLUMNS = ("item", "price", "quantity", "category")
 NO_FIELD = -1
+NEVER_SWEPT = 2**62
 
 
 class Plan(NamedTuple):
@@ -109,26 +110,47 @@ class Layout(Struct, frozen=True, kw_only=True):
 
 
 class _Row:
-    """Hands out the words of a row, and notes what each part took."""
+    """Hands out the words of a row: first all int64, then all int32, then all int16.
 
-    def __init__(self) -> None:
-        self.template: list[int] = [0] * FIXED_WORDS
+    Made twice: once to learn how much there is of each (`widths`), and again to know where each begins.
+    """
+
+    def __init__(self, widths: tuple[int, int, int] = (FIXED_WORDS, 0, 0)) -> None:
+        wide, halves, quarters = widths
+        self._halves_start = 2 * wide
+        self._quarters_start = 4 * wide + 2 * (halves + halves % 2)
+        self.size = (self._quarters_start + quarters + 3) // 4
+        self._next = [FIXED_WORDS, 0, 0]
+        self.defaults: dict[int, int] = {SWEEP_AT: NEVER_SWEPT, CARTS_EMPTIED_AT: -1, SENT_AT: -1}
         self.text_cells: list[int] = []
         self.distinct_heads: list[int] = []
 
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """How many int64, int32 and int16 were handed out."""
+        wide, halves, quarters = self._next
+        return wide, halves, quarters
+
+    @property
+    def bytes_used(self) -> int:
+        """What was handed out so far, in bytes."""
+        wide, halves, quarters = self._next
+        return 8 * wide + 4 * halves + 2 * quarters
+
     def words(self, count: int, default: int = 0) -> int:
-        """`count` new words; the offset of the first, in int64 units."""
-        first = len(self.template)
-        self.template.extend([default] * count)
+        """`count` int64; the offset of the first."""
+        first = self._take(0, count)
+        if default != 0:
+            self.defaults.update(dict.fromkeys(range(first, first + count), default))
         return first
 
     def halves(self, count: int) -> int:
-        """Room for `count` int32; the offset of the first, in int32 units."""
-        return 2 * self.words((count + 1) // 2)
+        """`count` int32; the offset of the first, in int32 units."""
+        return self._halves_start + self._take(1, count)
 
     def quarters(self, count: int) -> int:
-        """Room for `count` int16; the offset of the first, in int16 units."""
-        return 4 * self.words((count + 3) // 4)
+        """`count` int16; the offset of the first, in int16 units."""
+        return self._quarters_start + self._take(2, count)
 
     def texts(self, count: int) -> int:
         """Room for the numbers of `count` texts; the offset in int32 units."""
@@ -136,35 +158,43 @@ class _Row:
         self.text_cells.extend(range(first, first + count))
         return first
 
+    def _take(self, width: int, count: int) -> int:
+        first = self._next[width]
+        self._next[width] += count
+        return first
+
 
 def lay_out(config: Config, columns: tuple[str, ...]) -> Layout:
     """The layout of rows for `config`, whose events' values stand in `columns` (see `field_names`)."""
-    row = _Row()
-    row.template[SWEEP_AT] = NEVER_SWEPT
-    row.template[CARTS_EMPTIED_AT] = -1
-    row.template[SENT_AT] = -1
+    sizing = _Row()
+    _fill(sizing, config, columns)
+    return _fill(_Row(sizing.widths), config, columns)
+
+
+def _fill(row: _Row, config: Config, columns: tuple[str, ...]) -> Layout:
     bytes_of = {"message ids": 8 * MESSAGES_MAX, "tags and lists": 8 * (FIXED_WORDS - MESSAGES_MAX)}
     records = np.zeros((len(config.features), FEATURE_WORDS), np.int64)
     for record, feature in zip(records, config.features, strict=True):
-        before = len(row.template)
+        before = row.bytes_used
         _describe(record, feature, columns, 10**config.shop.minor_digits)
         _place(record, feature, row)
-        bytes_of[feature.name] = 8 * (len(row.template) - before)
-    before = len(row.template)
+        bytes_of[feature.name] = row.bytes_used - before
+    before = row.bytes_used
     keep_words = tuple(row.words(1) if tag.keep_ms else -1 for tag in config.tags)
-    bytes_of["kept tags"] = 8 * (len(row.template) - before)
+    bytes_of["kept tags"] = row.bytes_used - before
+    template = np.zeros(max(row.size, FIXED_WORDS), np.int64)
+    for word, value in row.defaults.items():
+        if word < len(template):
+            template[word] = value
     return Layout(
-        words=len(row.template),
-        template=np.array(row.template, np.int64),
+        words=len(template),
+        template=template,
         features=records.ravel(),
         text_cells=np.array(row.text_cells, np.int64),
         distinct_heads=np.array(row.distinct_heads, np.int64),
         keep_words=keep_words,
         bytes_of=bytes_of,
     )
-
-
-NEVER_SWEPT = 2**62
 
 
 def scale_of(field: Field, minor_units: int) -> float:
@@ -223,8 +253,8 @@ def _place(record: NDArray[np.int64], feature: Feature, row: _Row) -> None:
         if feature.value == "text":
             record[AT32] = row.texts(1)
     elif kind == "gap":
-        record[AT64] = row.words(3, -1)
-        row.words(1)
+        record[AT64] = row.words(2, -1)
+        record[GAP] = row.words(1)
     elif kind == "affinity":
         record[AT64] = row.words(1 + feature.keep)
         record[AT32] = row.texts(feature.keep)

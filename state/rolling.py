@@ -145,31 +145,30 @@ def start_session(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int
 
 @compiled
 def note_gap(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> None:
-    """Take an event into the words of a gap: latest, the one before it, earliest, count."""
-    at = slot * plan.ints[ROW_WORDS] + plan.ints[record + AT64]
+    """Take an event into the words of a gap: latest, then the one before it or the earliest, count."""
+    words = slot * plan.ints[ROW_WORDS]
+    at = words + plan.ints[record + AT64]
     rows = memory.rows64
     second = whole_second(at_ms)
-    if second >= rows[at]:
-        rows[at + 1] = rows[at]
-        rows[at] = second
+    latest, other = rows[at], rows[at + 1]
+    rows[at] = max(latest, second)
+    if plan.ints[record + READS] == GAP_MEAN:
+        rows[at + 1] = second if other < 0 else min(other, second)
     else:
-        rows[at + 1] = max(rows[at + 1], second)
-    if rows[at + 2] < 0 or second < rows[at + 2]:
-        rows[at + 2] = second
-    rows[at + 3] += 1
+        rows[at + 1] = latest if second >= latest else max(other, second)
+    rows[words + plan.ints[record + GAP]] += 1
 
 
 @compiled
 def gap_days(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     """Days between the last two events, or the mean over all; NaN before the second."""
-    at = slot * plan.ints[ROW_WORDS] + plan.ints[record + AT64]
-    rows = memory.rows64
-    count = rows[at + 3]
+    words = slot * plan.ints[ROW_WORDS]
+    at = words + plan.ints[record + AT64]
+    count = memory.rows64[words + plan.ints[record + GAP]]
     if count < 2:
         return float("nan")
-    if plan.ints[record + READS] == GAP_MEAN:
-        return (rows[at] - rows[at + 2]) / 1000 / 86400 / (count - 1)
-    return (rows[at] - rows[at + 1]) / 1000 / 86400
+    days = (memory.rows64[at] - memory.rows64[at + 1]) / 1000 / 86400
+    return days / (count - 1) if plan.ints[record + READS] == GAP_MEAN else days
 
 
 @compiled

@@ -1,7 +1,8 @@
 """Byte strings to small whole numbers: one open-addressing table for user ids, one for texts.
 
 A number is given in order of arrival and never reaches a decision. Strings are compared byte for
-byte, so two of them with one hash stay two. Number 0 stands for "no text" in the table of texts.
+byte, so two of them with one hash stay two. What number 0 stands for is for
+the user of a table to say.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def find_or_add(
         at = (at + 1) & mask
     number = texts.fill[COUNT]
     used = texts.fill[BYTES]
-    texts.data[used : used + length] = data[start : start + length]
+    for index in range(length):
+        texts.data[used + index] = data[start + index]
     texts.hashes[number] = hashed
     texts.starts[number + 1] = used + length
     slots[at] = number + 1

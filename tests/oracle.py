@@ -1,7 +1,8 @@
 """The oracle: Beckon as docs/semantics.md tells it, slow and obvious, to hold the engine against.
 
-Each user is gone through alone, event by event; between two events every second is looked at in which
-time alone could turn something. Features are counted again from all events, whenever one is asked for.
+Each user is gone through alone, event by event; between two events every second is looked at in
+which time alone could turn something. Features are counted again from all events, whenever one is
+asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from config.schema import Config, Feature
 from tests import oracle_journeys as journeys
 from tests.oracle_features import (
     DAY_MS,
-    SECOND_MS,
     WINDOWED,
     ceil_second,
     facts_of,
@@ -81,7 +81,7 @@ def take(moment: Moment, event: Event) -> bool:
     for feature in moment.config.features:
         facts = facts_of(moment.config, feature, event)
         moment.profile.facts.setdefault(feature.name, []).extend(facts)
-        if facts and feature.kind in WINDOWED:
+        if event.name in feature.events and feature.kind in WINDOWED:
             late |= not in_window(feature, event.at_ms, event.log_ms)
     moment.profile.carts.take(event)
     return late
@@ -149,7 +149,7 @@ def counters(config: Config, ledger: Ledger, finals: list[Moment], event_count: 
     """The sums that a replay's summary shows."""
     held = [name for final in finals for name in final.profile.tags.held]
     return {
-        "events": event_count,
+        "events": event_count - ledger.duplicates,
         "duplicates": ledger.duplicates,
         "late": ledger.late,
         "users": len(finals),

@@ -62,7 +62,7 @@ class Carts:
         return next((cart for cart in self.carts if cart.key == key), None)
 
     def touched(self, event: Event) -> Cart | None:
-        """The event's cart, now the last touched; None when the event is older than its emptying."""
+        """The event's cart, now the last touched; None when the event is older than an emptying."""
         key = cart_key(event)
         cart = self.find(key)
         if event.at_ms < (cart.emptied_at_ms if cart else self.all_emptied_at_ms):
@@ -74,7 +74,7 @@ class Carts:
         return cart
 
     def known(self, key: str | None) -> Cart:
-        """A cart made known, as the least recently touched; beyond the limit the one before it goes."""
+        """A new cart, as the least recently touched; beyond the limit, in the place of that one."""
         if len(self.carts) == CARTS_MAX:
             del self.carts[0]
         cart = Cart(key, self.all_emptied_at_ms)

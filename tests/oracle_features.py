@@ -17,7 +17,7 @@ WINDOWED = ("count", "sum", "distinct", "sessions")
 
 
 class Fact(NamedTuple):
-    """What one event (or one of its lines) says to one feature. `value`: text, or a whole number."""
+    """What an event (or one of its lines) says to a feature. `value`: text, or a whole number."""
 
     at_ms: int
     log_ms: int
@@ -217,7 +217,10 @@ def affinity(feature: Feature, facts: list[Fact], _digits: int) -> Value:
 
 
 def with_score(scores: dict[str, float], text: str, added: float, keep: int) -> dict[str, float]:
-    """The scores after one of them changed; a replacement stands where the replaced one stood."""
+    """The scores after one of them changed; a replacement stands where the replaced one stood.
+
+    Only the score that changed is looked at: one that faded to nothing stays until it is replaced.
+    """
     items = list(scores.items())
     if text in scores or len(items) < keep:
         items = list((scores | {text: scores.get(text, 0.0) + added}).items())
@@ -225,7 +228,7 @@ def with_score(scores: dict[str, float], text: str, added: float, keep: int) -> 
         lowest = min(range(keep), key=lambda index: items[index][1])
         if added > items[lowest][1]:
             items[lowest] = (text, added)
-    return {text: score for text, score in items if score > 0}
+    return {one: score for one, score in items if one != text or score > 0}
 
 
 def recent(feature: Feature, facts: list[Fact], _digits: int) -> Value:

@@ -1,7 +1,7 @@
 """Rules, read the slow way: the text is walked as a Python syntax tree over plain Python values.
 
-A missing value is None. A threshold's value comes from the TOML file itself, so that the programs which
-`config.load` compiles have no part in what the oracle says.
+A missing value is None. A threshold's value comes from the TOML file itself, so that the programs
+which `config.load` compiles have no part in what the oracle says.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Compared(NamedTuple):
 
 
 def thresholds_of(directory: Path) -> Thresholds:
-    """The `[thresholds]` of `tags.toml` under "tags", of each journey's file under the journey's name."""
+    """The `[thresholds]` of each file: those of `tags.toml` under "tags", else by journey."""
     files = {"tags": directory / "tags.toml"}
     files |= {path.stem: path for path in (directory / "journeys").glob("*.toml")}
     return {

@@ -20,7 +20,7 @@ class TagState:
 def settle(
     config: Config, thresholds: Thresholds, state: TagState, reading: Reading
 ) -> list[tuple[int, bool]]:
-    """Settles all tags; gives the (index, gained) of those that turned, in the order of the file."""
+    """Settles all tags; gives the (index, gained) of those that turned, in order of the file."""
     now: set[str] = set()
     names = Names(reading.value, now, {}, thresholds["tags"])
     settle_children(config, -1, state, reading.instant_ms, names, now)

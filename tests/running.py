@@ -18,7 +18,8 @@ from tests.reference_decoder import decode
 
 if TYPE_CHECKING:
     from connectors.columns import Columns
-    from flows.partition import Batch, Engine
+    from flows.decisions import Batch
+    from flows.partition import Engine
 
 RUNNERS = ("oracle", "engine")
 
@@ -52,18 +53,25 @@ def run_engine(
     from flows.partition import Engine
 
     engines = [Engine(config, partition=number) for number in range(partitions)]
-    batches: list[Batch] = []
+    world = World(decisions=[], transitions=[], profiles=[], counters={})
     clock_ms, next_offset, columns = 0, 0, None
     for columns, clock_ms, next_offset in decoded(config, lines, batch):
         for engine, part in zip(engines, parted(columns, partitions), strict=True):
-            batches.append(engine.process(part, clock_ms=clock_ms, next_offset=next_offset))
+            note(world, engine.process(part, clock_ms=clock_ms, next_offset=next_offset))
     assert columns is not None
     nothing = columns.take(np.zeros(0, np.int64))
     for engine in engines:
-        batches.append(
-            engine.process(nothing, clock_ms=clock_ms + idle_ms, next_offset=next_offset)
-        )
-    return world_of(engines, batches)
+        clock_at_end_ms = clock_ms + idle_ms
+        note(world, engine.process(nothing, clock_ms=clock_at_end_ms, next_offset=next_offset))
+        world.profiles.extend(documents(engine.profiles()))
+    world.counters.update(sums(engines))
+    return world
+
+
+def note(world: World, batch: Batch) -> None:
+    """Adds what one call decided (a batch is read before the next call)."""
+    world.decisions.extend(documents(batch.decisions()))
+    world.transitions.extend(documents(batch.transitions()))
 
 
 def decoded(config: Config, lines: list[bytes], batch: int) -> Iterator[tuple[Columns, int, int]]:
@@ -96,22 +104,12 @@ def parted(columns: Columns, partitions: int) -> list[Columns]:
     return [columns.take(np.flatnonzero(numbers == number)) for number in range(partitions)]
 
 
-def world_of(engines: list[Engine], batches: list[Batch]) -> World:
-    """The outputs and sums of engines, as the oracle gives them."""
-    return World(
-        decisions=documents(line for batch in batches for line in batch.decisions()),
-        transitions=documents(line for batch in batches for line in batch.transitions()),
-        profiles=documents(line for engine in engines for line in engine.profiles()),
-        counters=sums(engines),
-    )
-
-
 def documents(lines: Iterable[bytes]) -> list[Document]:
     return [json.loads(line) for line in lines]
 
 
 def sums(engines: list[Engine]) -> Document:
-    """The counters of all partitions together; reasons and tags that never occurred are left out."""
+    """The counters of all partitions together; reasons and tags that never occur are left out."""
     parts = [engine.counters for engine in engines]
     total: Document = {
         name: sum(getattr(part, name) for part in parts)

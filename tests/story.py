@@ -27,7 +27,11 @@ EVENTS = """
 ["Product Viewed"]
 fields = { item = "product_id", category = "category", price = "price" }
 ["Product Added"]
-fields = { item = "product_id", price = "price", quantity = "quantity", category = "category", cart_id = "cart_id" }
+fields.item = "product_id"
+fields.price = "price"
+fields.quantity = "quantity"
+fields.category = "category"
+fields.cart_id = "cart_id"
 ["Product Removed"]
 fields = { item = "product_id", quantity = "quantity", cart_id = "cart_id" }
 ["Cart Viewed"]
@@ -85,7 +89,7 @@ class Story:
         (self.directory / "journeys" / f"{name}.toml").write_text(head + text)
 
     def event(self, received: str, name: str, *, at: str = "", **properties: Any) -> None:
-        """Something the user did `at` a time (default: when it came in), such as "02T10:30:00.500"."""
+        """Something the user did, `at` a time such as "02T10:30:00.500" (default: `received`)."""
         message = {
             "type": "track",
             "messageId": properties.pop("message", f"m{len(self.lines)}"),
@@ -110,7 +114,7 @@ class Story:
         self.lines.append(json.dumps(message).encode())
 
     def run(self, until: str = "", *, batch: int = 1000) -> World:
-        """What comes of it, with time going on to `until`; an engine takes `batch` records at once."""
+        """What comes of it, time going on to `until`; an engine takes `batch` records at once."""
         (self.directory / "features.toml").write_text(
             "\n".join(f"[{name}]\n{text}" for name, text in self.features.items())
         )

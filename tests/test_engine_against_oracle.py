@@ -1,7 +1,7 @@
 """The engine and the oracle tell the same of hundreds of small, nasty worlds.
 
-`BECKON_SEEDS` says which: a count ("200", the default) or the seeds themselves ("17,4711"). A failure
-leaves the world's config folder and log, names both, and says how to run that seed alone.
+`BECKON_SEEDS` says which: a count ("200", the default) or the seeds themselves ("17,4711"). A
+failure leaves the world's config folder and log, names both, and says how to run that seed alone.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ from connectors.files import CUT_LINE_BYTES, LINE_BYTES_MAX, Chunk, Source, outp
 REPOSITORY = Path(__file__).parent.parent
 
 
-def chunks_of(paths: list[Path], chunk_lines: int = 1000) -> list[Chunk]:
-    return list(read_chunks([Source(path=str(path)) for path in paths], chunk_lines))
+def chunks_of(paths: list[Path], chunk_lines: int = 1000, **options: int) -> list[Chunk]:
+    sources = [Source(path=str(path)) for path in paths]
+    return list(read_chunks(sources, chunk_lines, **options))
 
 
 def rows_of(chunks: list[Chunk]) -> list[tuple[int, bytes]]:
@@ -68,9 +69,7 @@ def test_lines_are_counted_over_all_files_and_empty_ones_count_too(tmp_path: Pat
     assert ends == {0: (5, 5), 2: (3, 8)}
 
 
-def test_any_chunk_size_and_block_size_give_the_same_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_chunk_size_and_block_size_give_the_same_lines(tmp_path: Path) -> None:
     draw = random.Random(7)
     contents = []
     for _ in range(3):
@@ -79,21 +78,19 @@ def test_any_chunk_size_and_block_size_give_the_same_lines(
     paths = [write(tmp_path / str(number), content) for number, content in enumerate(contents)]
     expected = naive_rows(contents)
     for block_bytes, chunk_lines in ((1, 1), (7, 3), (64, 1000), (1 << 20, 5)):
-        monkeypatch.setattr(files, "BLOCK_BYTES", block_bytes)
-        chunks = chunks_of(paths, chunk_lines)
+        chunks = chunks_of(paths, chunk_lines, block_bytes=block_bytes)
         assert rows_of(chunks) == expected
         assert all(len(chunk.start) <= chunk_lines for chunk in chunks)
 
 
 @pytest.mark.parametrize("block_bytes", [1 << 16, 1 << 20, 4 << 20])
 def test_a_line_beyond_the_limit_is_cut_and_marked_wherever_the_blocks_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+    tmp_path: Path, block_bytes: int
 ) -> None:
-    monkeypatch.setattr(files, "BLOCK_BYTES", block_bytes)
     longest, too_long = b"l" * LINE_BYTES_MAX, b"t" * (LINE_BYTES_MAX + 1)
     lines = [b"short", longest, too_long, b"r" * 5_000_000, b"short", b"e" * 2_000_000]
     content = b"\n".join(lines)
-    chunks = chunks_of([write(tmp_path / "a", content)])
+    chunks = chunks_of([write(tmp_path / "a", content)], block_bytes=block_bytes)
     lengths = [len(line) for chunk in chunks for line in chunk.lines()]
     assert lengths == [5, LINE_BYTES_MAX, CUT_LINE_BYTES, CUT_LINE_BYTES, 5, CUT_LINE_BYTES]
     cut = [bool(flag) for chunk in chunks for flag in chunk.cut]
@@ -102,14 +99,11 @@ def test_a_line_beyond_the_limit_is_cut_and_marked_wherever_the_blocks_end(
 
 
 @pytest.mark.parametrize("block_bytes", [1, 3, 1 << 20])
-def test_skipped_lines_are_passed_over_and_offsets_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
-) -> None:
-    monkeypatch.setattr(files, "BLOCK_BYTES", block_bytes)
+def test_skipped_lines_are_passed_over_and_offsets_go_on(tmp_path: Path, block_bytes: int) -> None:
     path = write(tmp_path / "a", b"0\n\n2\n3\n4\n")
     for skip, expected in ((0, b"0234"), (1, b"234"), (2, b"234"), (3, b"34"), (5, b""), (9, b"")):
         source = Source(path=str(path), skip_lines=skip)
-        chunks = list(read_chunks([source], 2, first_offset=100))
+        chunks = list(read_chunks([source], 2, first_offset=100, block_bytes=block_bytes))
         assert b"".join(line for chunk in chunks for line in chunk.lines()) == expected
         if expected:
             assert rows_of(chunks)[-1][0] == 100 + 4 - skip

@@ -8,17 +8,164 @@ import pytest
 
 from tests.faults import Fault, copy_project, plant, run_tests
 
-FAULTS = (
+STORIES = "tests/test_stories.py::test_"
+FEATURES = "tests/test_stories_features.py::test_"
+JOURNEYS = "tests/test_stories_journeys.py::test_"
+
+TIME = (
+    Fault(
+        name="an event at a deadline comes before it",
+        module="flows/apply.py",
+        sound="while memory.deadline[slot] <= now_ms:",
+        broken="while memory.deadline[slot] < now_ms:",
+        caught_by=STORIES + "a_purchase_at_the_deadline_or_after_it_is_too_late",
+    ),
+    Fault(
+        name="deadlines are cut to whole seconds",
+        module="state/rolling.py",
+        sound="return -(-instant_ms // 1000) * 1000",
+        broken="return instant_ms // 1000 * 1000",
+        caught_by=STORIES + "deadlines_are_rounded_up_to_whole_seconds",
+    ),
+    Fault(
+        name="a stage after a decision is due at once",
+        module="flows/due_stages.py",
+        sound="return instant_ms // 1000 * 1000 + 1000",
+        broken="return instant_ms",
+        caught_by=STORIES + "the_stage_after_one_decided_at_once_waits_for_the_next_second",
+    ),
+    Fault(
+        name="a ttl ends a millisecond early",
+        module="flows/due_stages.py",
+        sound="if instant_ms > memory.nodes[node + INSTANCE_DEADLINE] + ttl_ms:",
+        broken="if instant_ms >= memory.nodes[node + INSTANCE_DEADLINE] + ttl_ms:",
+        caught_by=STORIES + "a_late_event_expires_just_after_its_deadline_and_ttl",
+    ),
+    Fault(
+        name="the lower priority wins",
+        module="flows/due_stages.py",
+        sound="return bool(priority > other_priority)",
+        broken="return bool(priority < other_priority)",
+        caught_by=STORIES + "of_two_journeys_due_in_the_same_second_the_higher_priority_wins",
+    ),
+    Fault(
+        name="log time goes back where a file's times do",
+        module="connectors/clock.py",
+        sound="clock_ms = max(clock_ms, _own_ms(cells, row))",
+        broken="clock_ms = _own_ms(cells, row)",
+        caught_by="tests/test_engine_against_oracle.py::"
+        "test_four_partitions_decide_the_same_for_each_user",
+    ),
+)
+
+PROFILES = (
+    Fault(
+        name="a repeated message is applied again",
+        module="flows/apply.py",
+        sound="if not is_new and _is_duplicate(",
+        broken="if is_new and _is_duplicate(",
+        caught_by=STORIES + "a_message_that_comes_twice_counts_once",
+    ),
+    Fault(
+        name="a tile is not cleared when its ring comes round",
+        module="state/rolling.py",
+        sound="            memory.rows16[cells16 + at] = 0\n",
+        broken="            pass\n",
+        caught_by=FEATURES + "a_rule_that_holds_again_keeps_its_tag_anew",
+    ),
+    Fault(
+        name="a tile leaves its window a tile early",
+        module="state/rolling.py",
+        sound="(at_ms // tile + 1) * tile + window",
+        broken="at_ms // tile * tile + window",
+        caught_by=FEATURES + "an_event_too_old_for_a_window_is_late_but_counts_since_ever",
+    ),
+    Fault(
+        name="a refund counts like an order",
+        module="flows/features.py",
+        sound="amount = weight * max(",
+        broken="amount = abs(weight) * max(",
+        caught_by=FEATURES + "a_refund_is_negative_at_its_own_time",
+    ),
+    Fault(
+        name="a late item fills a cart that was emptied since",
+        module="flows/carts.py",
+        sound="if at_ms < _emptied_at(memory, plan, slot, key):",
+        broken="if at_ms < 0:",
+        caught_by=FEATURES + "items_older_than_the_emptying_of_their_cart_are_passed_over",
+    ),
+)
+
+TAGS_AND_JOURNEYS = (
+    Fault(
+        name="a kept tag stays a second longer",
+        module="flows/tags.py",
+        sound="if now_ms < memory.rows64[kept_until]:",
+        broken="if now_ms <= memory.rows64[kept_until]:",
+        caught_by=FEATURES + "a_kept_tag_stays_for_its_time_after_the_rule_failed",
+    ),
+    Fault(
+        name="all tags of a group that picks the first hold",
+        module="flows/tags.py",
+        sound="blocked = held & ints[record + TAG_BLOCKERS] != 0",
+        broken="blocked = False",
+        caught_by=FEATURES + "the_first_tag_that_holds_shuts_out_those_after_it",
+    ),
+    Fault(
+        name="an exit is ignored",
+        module="flows/journeys.py",
+        sound="            _exit_by_event(machine, columns, index, slot, journey)\n",
+        broken="            pass\n",
+        caught_by=STORIES + "a_purchase_one_millisecond_before_the_deadline_prevents_the_trigger",
+    ),
+    Fault(
+        name="an exit ends the instances of all carts",
+        module="flows/journeys.py",
+        sound="(key == NO_KEY or memory.nodes[node + INSTANCE_KEY] == key)",
+        broken="(key == NO_KEY or memory.nodes[node + INSTANCE_KEY] != NO_KEY)",
+        caught_by=JOURNEYS + "an_order_of_another_cart_ends_nothing_and_empties_nothing",
+    ),
+    Fault(
+        name="a late entry opens what an exit has closed",
+        module="flows/journeys.py",
+        sound="if blocked_by_exit(memory, plan, slot, journey, key, entry_ms):",
+        broken="if entry_ms < 0:",
+        caught_by=JOURNEYS + "an_entry_older_than_the_last_exit_opens_nothing",
+    ),
+    Fault(
+        name="a reset moves the start back",
+        module="flows/journeys.py",
+        sound="nodes[node + BASE] = max(nodes[node + BASE], at_ms)",
+        broken="nodes[node + BASE] = at_ms",
+        caught_by=JOURNEYS + "a_reset_never_moves_a_deadline_earlier",
+    ),
+    Fault(
+        name="a cooldown is a millisecond too long",
+        module="flows/due_stages.py",
+        sound="instant_ms < earlier + ints[journey + COOLDOWN]",
+        broken="instant_ms <= earlier + ints[journey + COOLDOWN]",
+        caught_by=JOURNEYS + "a_cooldown_is_over_at_exactly_its_end",
+    ),
+    Fault(
+        name="a user who has closed all channels is sent to",
+        module="flows/due_stages.py",
+        sound="if choose_channel(machine, slot, index) == NO_CHANNEL:",
+        broken="if choose_channel(machine, slot, index) < NO_CHANNEL:",
+        caught_by=JOURNEYS + "nothing_is_sent_after_all_channels_were_closed",
+    ),
+)
+
+STORES = (
     Fault(
         name="a commit on another checkpoint is taken",
         module="state/store.py",
         sound="    if commit.previous == stored:\n",
-        broken="    if True:\n",
+        broken="    if commit:\n",
         caught_by="tests/test_store_contract.py::"
         "test_a_commit_on_another_checkpoint_is_refused_and_changes_nothing",
     ),
     Fault(
-        name="a torn commit counts",
+        name="a damaged commit counts",
         module="state/frames.py",
         sound="len(payload) < length or checksum != ",
         broken="len(payload) < length and checksum != ",
@@ -26,6 +173,8 @@ FAULTS = (
         "test_a_byte_changed_anywhere_in_the_last_commit_undoes_it_and_nothing_else",
     ),
 )
+
+FAULTS = (*TIME, *PROFILES, *TAGS_AND_JOURNEYS, *STORES)
 
 
 def test_without_a_fault_all_these_tests_pass(tmp_path: Path) -> None:
@@ -39,6 +188,6 @@ def test_a_planted_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
     project = copy_project(tmp_path)
     plant(fault, project)
     result = run_tests(project, fault.caught_by)
-    # Exit code 1 is "tests failed"; a fault that only breaks the collection of tests would be no fault.
+    # 1 is "tests failed"; a fault that only kept tests from being collected would prove nothing.
     assert result.returncode == 1, result.stdout + result.stderr
     assert f"FAILED {fault.caught_by}" in result.stdout

@@ -15,8 +15,12 @@ EVENTS = """
 ["Product Viewed"]
 fields = { item = "product_id", price = "price", category = "category" }
 ["Product Added"]
-fields = { item = "product_id", price = "price", quantity = "quantity", category = "category", cart_id = "cart_id" }
 require = ["item"]
+fields.item = "product_id"
+fields.price = "price"
+fields.quantity = "quantity"
+fields.category = "category"
+fields.cart_id = "cart_id"
 ["Product Removed"]
 fields = { item = "product_id", quantity = "quantity", cart_id = "cart_id" }
 ["Cart Viewed"]
@@ -30,7 +34,9 @@ require = ["order", "amount"]
 fields = { order = "order_id", amount = "total", lines = "products" }
 require = ["order"]
 ["Product Reviewed"]
-fields = { item = "product_id", rating = { path = "review.rating", type = "number" }, gift = { path = "gift", type = "flag" } }
+fields.item = "product_id"
+fields.rating = { path = "review.rating", type = "number" }
+fields.gift = { path = "gift", type = "flag" }
 ["Email Opened"]
 ["Unsubscribed"]
 fields = { channel = "channel" }
@@ -303,7 +309,7 @@ def write(path: Path, table: Table) -> None:
 
 
 def toml(table: Table) -> str:
-    """A table as TOML: a section for each table right below, all that is deeper inline, in order."""
+    """A table as TOML: a section for each table right below, what is deeper inline, in order."""
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     lines = pairs(plain)
     for key, value in table.items():

@@ -12,8 +12,8 @@ COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 class RuleWriter:
     """Writes rules over these names; the thresholds that they use are collected on the way.
 
-    `numbers`, `days` (which count days since something), `texts` and `others` are names of features,
-    `tags` those of the tags above, `prefix` begins the name of each threshold.
+    `numbers`, `days` (which count days since something), `texts` and `others` are names of
+    features, `tags` those of the tags above; `prefix` begins the name of each threshold.
     """
 
     random: Random
