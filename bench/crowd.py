@@ -30,6 +30,9 @@ LOG_START_MS = 1_767_225_600_000
 """2026-01-01. All of the crowd's life takes place within half an hour: no timer is due."""
 
 CROWD_MS = 20 * 60 * 1000
+REMINDER_AFTER_MS = 30 * 60 * 1000
+"""When the default configuration's abandoned cart has its first stage."""
+
 CONTEXT = (
     b'"context":{"library":{"name":"analytics.js","version":"2.1.0"},'
     b'"page":{"path":"/products/%d"}},"timestamp":"%b","receivedAt":"%b"}'
@@ -40,7 +43,7 @@ ITEM = (
     b'"price":%d.99,"quantity":1,"category":"category-%d","cart_id":"cart-%d"},'
 ) + CONTEXT
 BEHAVIOUR = (b"", b"Product Viewed", b"Product Viewed", b"Product Added", b"Product Viewed")
-"""What each user does first, in this order; the empty one is an identify."""
+"""What each user does, in this order; the empty one is an identify."""
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -132,10 +135,26 @@ def more_messages(users: int, events: int) -> Iterator[RawBatch]:
         yield _raw_batch(who, LOG_START_MS + CROWD_MS, start)
 
 
+def called_off(at_ms: int, first_offset: int) -> RawBatch:
+    """A timer set by a late event for the second after `at_ms`, and called off by an order."""
+    late = {"product_id": "sku-0", "price": 1, "quantity": 1, "cart_id": f"late-{first_offset}"}
+    order = {"order_id": f"{first_offset}", "total": 1, "cart_id": f"late-{first_offset}"}
+    added_at = _instant(at_ms - REMINDER_AFTER_MS + 1)
+    values = [
+        _track("Product Added", late, f"late-{first_offset}", added_at),
+        _track("Order Completed", order, f"late-{first_offset + 1}", _instant(at_ms)),
+    ]
+    return _records(values, at_ms, first_offset)
+
+
 def _raw_batch(who: list[tuple[int, int]], at_ms: int, first_offset: int) -> RawBatch:
-    """Messages (number in the log, user) as a broker would hand them over: with their log times."""
-    at = str(np.datetime64(at_ms, "ms")).encode() + b"Z"
-    values = [_message(number, b"user-%031d" % user, at) for number, user in who]
+    """One message each for (number in the log, user)."""
+    at = _instant(at_ms).encode()
+    return _records([_message(number, user, at) for number, user in who], at_ms, first_offset)
+
+
+def _records(values: list[bytes], at_ms: int, first_offset: int) -> RawBatch:
+    """Messages as a broker would hand them over: with their log times."""
     length = np.array([len(value) for value in values], np.int64)
     return RawBatch(
         data=np.frombuffer(b"".join(values), np.uint8),
@@ -146,24 +165,46 @@ def _raw_batch(who: list[tuple[int, int]], at_ms: int, first_offset: int) -> Raw
     )
 
 
-def _message(number: int, user_id: bytes, at: bytes) -> bytes:
-    """Message `number` of the log, about 380 bytes."""
-    event = BEHAVIOUR[number % len(BEHAVIOUR)]
-    message_id = b"message-%016d" % number
-    if not event:
+def _instant(at_ms: int) -> str:
+    return f"{np.datetime64(at_ms, 'ms')}Z"
+
+
+def _track(event: str, properties: dict[str, object], message_id: str, at: str) -> bytes:
+    """A message of the first user, of those few that are not worth a template."""
+    message = {"type": "track", "event": event, "userId": "user-" + "0" * 31}
+    return msgspec.json.encode(
+        message | {"messageId": message_id, "timestamp": at, "properties": properties}
+    )
+
+
+def _message(number: int, user: int, at: bytes) -> bytes:
+    """Message `number` of the log, about 380 bytes.
+
+    A user always comes back to the same few items and the same cart: so what is remembered of users
+    does not grow, and crowds in which a user has more such messages can be compared.
+    """
+    kind = number % len(BEHAVIOUR)
+    user_id, message_id = b"user-%031d" % user, b"message-%016d" % number
+    if not BEHAVIOUR[kind]:
         return IDENTIFY % (user_id, message_id, number, at, at)
-    item = number * 7919 % 10_000
-    about = (item, item % 90, item % 40, number // len(BEHAVIOUR))
-    return ITEM % (event, user_id, message_id, *about, number, at, at)
+    item = (user * len(BEHAVIOUR) + kind) * 7919 % 10_000
+    about = (item, item % 90, item % 40, user)
+    return ITEM % (BEHAVIOUR[kind], user_id, message_id, *about, number, at, at)
 
 
 def _tick(decoder: Decoder, engine: Engine) -> float:
-    """Tell the engine that another millisecond has passed; the CPU seconds this took."""
+    """Tell the engine that another second has passed; the CPU seconds this took.
+
+    A timer of that second was called off, so the engine has to look at all of them to see that none
+    is due; without one it need not look at any.
+    """
     before = engine.checkpoint
-    nothing = decoder.decode(_raw_batch([], before.clock_ms, before.next_offset), last=False)
+    apply(decoder, engine, called_off(before.clock_ms, before.next_offset))
+    next_offset = engine.checkpoint.next_offset
+    nothing = decoder.decode(_records([], before.clock_ms, next_offset), last=False)
     started = time.process_time()
     batch = engine.process(
-        nothing.columns, clock_ms=before.clock_ms + 1, next_offset=before.next_offset
+        nothing.columns, clock_ms=before.clock_ms + 1000, next_offset=next_offset
     )
     seconds = time.process_time() - started
     assert not batch.decisions(), "no timer may be due"

@@ -79,7 +79,7 @@ def _log_figures(log: Path, summary: Summary) -> list[Figure]:
 
 def _rate_figures(rates: dict[str, float], resident_bytes: float) -> list[Figure]:
     """The three rates, and what the first two are beside the third."""
-    unit = "records per CPU-second"
+    unit = "records/CPU-s"
     by_default, small = rates[DEFAULT] / rates[BARE], rates[SMALL] / rates[BARE]
     return [
         Figure(name=DEFAULT, value=rates[DEFAULT], unit=unit, at_least=200_000.0),

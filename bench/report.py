@@ -7,9 +7,11 @@ import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -44,12 +46,12 @@ def write_json(report: Report, path: Path) -> None:
 
 def print_table(report: Report, console: Console) -> None:
     """Show the figures beside their goals."""
-    table = Table(title=f"{report.machine}, Python {report.python}, {report.measured_at}")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
-    table.add_column("goal", justify="right")
-    table.add_column("")
+    table = Table(
+        title=f"{report.machine}, Python {report.python}, {report.measured_at}", box=box.SIMPLE
+    )
+    for heading in ("figure", "value", "unit", "goal", ""):
+        justify: Literal["left", "right"] = "right" if heading in ("value", "goal") else "left"
+        table.add_column(heading, justify=justify, no_wrap=True)
     for figure in report.figures:
         verdict = "" if figure.met is None or report.quick else ("met" if figure.met else "MISSED")
         table.add_row(figure.name, number(figure.value), figure.unit, goal(figure), verdict)

@@ -132,7 +132,7 @@ def read_path(content: object, place: Place) -> tuple[str, ...]:
 
 
 def check_events(events: Iterable[EventDef], place: Place) -> None:
-    """Report what only the complete events show, with the traits that features and channels read."""
+    """Report what only complete events show, with the traits that features and channels read."""
     events = tuple(events)
     count = len(field_names(events))
     if count > FIELDS_MAX:
@@ -142,11 +142,12 @@ def check_events(events: Iterable[EventDef], place: Place) -> None:
 
 
 def check_paths(event: EventDef, place: Place) -> None:
-    """Report fields that no message can satisfy: of one value two types, or one inside the other."""
-    by_path = {field.path: field for field in event.fields if field.path and not field.line}
-    for field in event.fields:
-        same = by_path.get(field.path)
-        if same is not None and same.type != field.type:
+    """Report fields that no message can satisfy: two types of one value, one inside another."""
+    own = [field for field in event.fields if field.path and not field.line]
+    by_path = {field.path: field for field in own}
+    for field in own:
+        same = by_path[field.path]
+        if same.type != field.type:
             place.at(field.name).report(
                 f"expected type {same.type} as field '{same.name}' of this path, got {field.type}"
             )

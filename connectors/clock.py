@@ -1,14 +1,13 @@
-"""Log time of the records of a file: when each was received, made non-decreasing over the whole file."""
+"""Log time of the records of a file: when each was received, made non-decreasing over it all."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from config.jit import compiled, inlined
 from connectors.fates import EVENT_FATE, fault, proven_ms
 from connectors.layout import TIMESTAMP
-from connectors.lean import inlined, lean
-from connectors.reasons import code_of
 from connectors.rows import AT, LOG, RECEIVED, RECORD
 from connectors.times import DAY_MS, UNUSABLE
 
@@ -19,18 +18,18 @@ LOOK_AHEAD_RECORDS = 1000
 """How far a record's confirmation may stand behind it, control records and dead letters counted."""
 
 _JUMP_MS = 45 * DAY_MS
-_FUTURE = code_of("future")
+_FUTURE = fault("future", TIMESTAMP)
 
 
-@lean
+@compiled
 def place_in_file(
     cells: NDArray[np.int64], row_count: int, fates: NDArray[np.int64], clock_ms: int, last: bool
 ) -> tuple[int, int]:
-    """Fill in log times and cut event times to them; returns the clock and how many records are placed.
+    """Fill in log times, cut event times to them; returns the clock, and how many records have one.
 
-    An event without `receivedAt` far ahead of the clock needs the next event to confirm it, else its fate
-    becomes `future`. When the next one is not in sight yet, that record and all after it wait (`last`: there
-    are no more).
+    An event without `receivedAt` far ahead of the clock needs the next event to confirm it, else
+    its fate becomes `future`. When the next one is not in sight yet, that record and all after it
+    wait (`last`: there are no more).
     """
     row = 0
     for record in range(len(fates)):
@@ -39,12 +38,14 @@ def place_in_file(
         if fates[record] != EVENT_FATE:
             continue
         if cells[RECEIVED, row] == UNUSABLE and _jumps(cells[AT, row], clock_ms):
-            is_followed = row + 1 < row_count and cells[RECORD, row + 1] - record <= LOOK_AHEAD_RECORDS
+            is_followed = (
+                row + 1 < row_count and cells[RECORD, row + 1] - record <= LOOK_AHEAD_RECORDS
+            )
             if not is_followed and not last and len(fates) - 1 - record < LOOK_AHEAD_RECORDS:
                 return clock_ms, record
             next_ms = _own_ms(cells, row + 1) if is_followed else UNUSABLE
             if _is_future(cells[AT, row], clock_ms, next_ms):
-                fates[record] = fault(_FUTURE, TIMESTAMP)
+                fates[record] = _FUTURE
                 row += 1
                 continue
         clock_ms = max(clock_ms, _own_ms(cells, row))
@@ -57,7 +58,7 @@ def place_in_file(
 @inlined
 def _own_ms(cells: NDArray[np.int64], row: int) -> int:
     received_ms = cells[RECEIVED, row]
-    return cells[AT, row] if received_ms == UNUSABLE else received_ms
+    return int(cells[AT, row] if received_ms == UNUSABLE else received_ms)
 
 
 @inlined
@@ -67,7 +68,7 @@ def _jumps(at_ms: int, clock_ms: int) -> bool:
 
 @inlined
 def _is_future(at_ms: int, clock_ms: int, next_ms: int) -> bool:
-    """Whether a record that jumps stands alone; the next one's own time is UNUSABLE when there is none."""
+    """Whether a record that jumps stands alone; `next_ms` is UNUSABLE when none follows."""
     if clock_ms == NO_CLOCK:
         return next_ms != UNUSABLE and at_ms > next_ms + _JUMP_MS
     return next_ms <= clock_ms + _JUMP_MS

@@ -99,7 +99,7 @@ def _refuse(literal: str) -> object:
 def _full_path(
     places: Places, message: dict[str, object], node: int, line: int
 ) -> tuple[str | int, ...]:
-    """The path from the message's root; for a line of an order that of its event's list, then its number."""
+    """The path from the message's root; for a line, through its event's list and its number."""
     if line < 0:
         return places.paths[node]
     name = _event_name(places.config, message)
@@ -146,7 +146,7 @@ def _wanted(places: Places, reason: DeadLetterReason, node: int, value: object) 
         case "no_timestamp":
             return "an ISO 8601 time after 1970"
         case "future":
-            return "a time before 2109, without receivedAt at most 45 days beyond the records around it"
+            return "a time before 2109 that is, without receivedAt, near those around it"
         case "unknown_event":
             return f"an event of events.toml{_nearest(places.config, value)}"
         case "number_too_large":

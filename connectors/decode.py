@@ -1,6 +1,7 @@
-"""One record after the other, from bytes to a row of each column: the checks of docs/semantics.md, in order.
+"""One record after the other, from bytes to a row of each column: the checks of docs/semantics.md.
 
-A check returns a fate (see `connectors.fates`): EVENT_FATE lets the next one look, anything else is final.
+A check returns a fate (see `connectors.fates`): EVENT_FATE lets the next one look, anything else is
+final.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from config.jit import compiled, inlined
 from connectors.columns import MISSING
-from connectors.fates import EVENT_FATE, control_fate, fault
+from connectors.escapes import resolve_escapes
+from connectors.fates import EVENT_FATE, NODE_SHIFT, control_fate, fault
 from connectors.layout import (
     ANONYMOUS_ID,
     CONTROL,
     CONTROL_CODE,
-    CONTROL_NAMES,
     EVENT,
-    EVENT_NAMES,
     LINES_NODE,
     MESSAGE_ID,
     PROPERTIES,
@@ -27,20 +28,18 @@ from connectors.layout import (
     TRACK,
     TRAITS,
     TYPE,
-    TYPE_NAMES,
     USER_ID,
     Layout,
 )
-from connectors.lean import inlined, lean
 from connectors.message_fields import (
     TEXT_BYTES_MAX,
     check_currency,
     check_fields,
     check_required,
-    text_token,
+    has_currency,
 )
 from connectors.message_times import check_times, usable_ms
-from connectors.names import UNKNOWN, find
+from connectors.names import UNKNOWN, Names, find
 from connectors.order_lines import LINES_MAX, check_lines
 from connectors.reasons import code_of
 from connectors.rows import (
@@ -50,13 +49,14 @@ from connectors.rows import (
     LINES_FILLED,
     MESSAGE_HASH,
     RECORD,
+    ROOM_FILLED,
     ROW_COUNT,
     USER_HASH,
     USER_LENGTH,
     USER_START,
     Rows,
 )
-from connectors.scan import RECORD_BYTES_MAX, after_blanks, scan_value
+from connectors.scan import RECORD_BYTES_MAX, Scanner, after_blanks, scan_value
 from connectors.times import FAR_MS, UNUSABLE
 from connectors.tokens import (
     ABSENT,
@@ -71,19 +71,25 @@ from connectors.tokens import (
 )
 from connectors.words import hash_text
 
-_TOO_LARGE = code_of("too_large")
-_BAD_UTF8 = code_of("bad_utf8")
-_NOT_AN_OBJECT = code_of("not_an_object")
+_TOO_LARGE = fault("too_large", ROOT)
+_BAD_UTF8 = fault("bad_utf8", ROOT)
+_NOT_AN_OBJECT = fault("not_an_object", ROOT)
+_TYPE_IS_NO_TEXT = fault("wrong_type", TYPE)
+_UNKNOWN_TYPE = fault("unknown_type", TYPE)
+_UNKNOWN_CONTROL = fault("bad_control", CONTROL)
+_CONTROL_WITHOUT_TIME = fault("bad_control", RECEIVED_AT)
+_MISSING_ID = fault("missing_id", USER_ID)
+_MISSING_MESSAGE_ID = fault("missing_message_id", MESSAGE_ID)
+_MESSAGE_ID_IS_NO_TEXT = fault("wrong_type", MESSAGE_ID)
+_EVENT_IS_NO_TEXT = fault("wrong_type", EVENT)
+_UNKNOWN_EVENT = fault("unknown_event", EVENT)
+
 _WRONG_TYPE = code_of("wrong_type")
-_UNKNOWN_TYPE = code_of("unknown_type")
-_BAD_CONTROL = code_of("bad_control")
-_MISSING_ID = code_of("missing_id")
-_MISSING_MESSAGE_ID = code_of("missing_message_id")
-_UNKNOWN_EVENT = code_of("unknown_event")
+_LONG_TEXT = code_of("too_large")
 
 
 class Records(NamedTuple):
-    """Raw records as spans of `data`, each followed by a control character and eight readable bytes.
+    """Raw records: spans of `data`, each followed by a control character and eight readable bytes.
 
     log_ms is empty for a file.
     """
@@ -94,115 +100,119 @@ class Records(NamedTuple):
     log_ms: NDArray[np.int64]
 
 
-@lean
+@compiled
 def decode_records(records: Records, first: int, layout: Layout, rows: Rows) -> int:
-    """Decode records from `first` on; returns the first one left, when room for lines may run out."""
+    """Decode records from `first` on; returns the first that is left, where room may run out."""
     for record in range(first, len(records.start)):
-        lines = rows.fill[LINES_FILLED]
+        lines, row = rows.fill[LINES_FILLED], rows.fill[ROW_COUNT]
         if lines + LINES_MAX > len(rows.lines):
             return record
-        rows.cells[RECORD, rows.fill[ROW_COUNT]] = record
-        rows.cells[LINE_FROM, rows.fill[ROW_COUNT]] = lines
-        fate = _decode_record(records, record, layout, rows)
+        rows.cells[RECORD, row] = record
+        rows.cells[LINE_FROM, row] = lines
+        fate = _check_message(records, record, layout, rows)
+        if fate == EVENT_FATE:
+            fate = _check_values(records, record, layout, rows)
         rows.fates[record] = fate
         if fate == EVENT_FATE:
-            rows.fill[ROW_COUNT] += 1
+            rows.cells[LINE_COUNT, row] = rows.fill[LINES_FILLED] - lines
+            rows.fill[ROW_COUNT] = row + 1
         else:
             rows.fill[LINES_FILLED] = lines
     return len(records.start)
 
 
 @inlined
-def _decode_record(records: Records, record: int, layout: Layout, rows: Rows) -> int:
-    data, start, length = records.data, records.start[record], records.length[record]
-    fate = _scan_record(data, start, length, layout)
+def _check_message(records: Records, record: int, layout: Layout, rows: Rows) -> int:
+    """What all messages have in common: form, type, ids, times; and which event it is."""
+    data, tokens, names = records.data, layout.scanner.tokens, layout.scanner.names
+    fate = _scan_record(data, records.start[record], records.length[record], layout.scanner)
     if fate != EVENT_FATE:
         return fate
-    message_type = _message_type(data, layout, rows)
-    if message_type < 0:
-        return -message_type
+    rows.fill[ROOM_FILLED] = resolve_escapes(data, tokens, rows.fill[ROOM_FILLED])
+    kind = kind_of(tokens[TYPE])
+    if kind != TEXT:
+        return _UNKNOWN_TYPE if kind in (ABSENT, NULL) else _TYPE_IS_NO_TEXT
+    message_type = _code_at(data, tokens[TYPE], names, layout.type_names)
+    if message_type == UNKNOWN:
+        return _UNKNOWN_TYPE
+    is_file, row = len(records.log_ms) == 0, rows.fill[ROW_COUNT]
     if message_type == CONTROL_CODE:
-        if len(records.log_ms) > 0:
-            return fault(_UNKNOWN_TYPE, TYPE)
-        return _check_control(data, layout, rows)
-    fate = _check_ids(data, layout, rows)
-    if fate == EVENT_FATE:
-        log_ms = records.log_ms[record] if len(records.log_ms) > 0 else UNUSABLE
-        fate = check_times(data, log_ms, layout, rows)
-    if fate == EVENT_FATE:
-        fate = _check_event(data, message_type, layout, rows)
-    if fate == EVENT_FATE:
-        fate = _check_values(data, start + length, layout, rows)
-    return fate
+        return _check_control(data, layout) if is_file else _UNKNOWN_TYPE
+    fate = _check_ids(data, tokens, rows.cells, row)
+    if fate != EVENT_FATE:
+        return fate
+    log_ms = UNUSABLE if is_file else records.log_ms[record]
+    fate = check_times(data, tokens, log_ms, rows.cells, row)
+    if fate != EVENT_FATE:
+        return fate
+    event = layout.type_events[message_type]
+    if message_type == TRACK:
+        if kind_of(tokens[EVENT]) != TEXT:
+            return _EVENT_IS_NO_TEXT
+        event = _code_at(data, tokens[EVENT], names, layout.event_names)
+    rows.cells[EVENT_INDEX, row] = event
+    return _UNKNOWN_EVENT if event < 0 and layout.is_strict else EVENT_FATE
 
 
-@inlined
-def _scan_record(data: NDArray[np.uint8], start: int, length: int, layout: Layout) -> int:
+@compiled
+def _scan_record(data: NDArray[np.uint8], start: int, length: int, scanner: Scanner) -> int:
     """The record is one JSON object, and its tokens are noted."""
     if length > RECORD_BYTES_MAX:
-        return fault(_TOO_LARGE, ROOT)
-    scanner, end = layout.scanner, start + length
+        return _TOO_LARGE
+    end, root = start + length, scanner.root
     for node in range(len(scanner.tokens)):
         scanner.tokens[node] = ABSENT
-    position = scan_value(data, start, end, ROOT, scanner)
+    position = scan_value(data, start, end, root, scanner)
     if position >= 0 and after_blanks(data, position, end) != end:
         position = BAD_JSON
     if position < 0:
-        return fault(-position if is_utf8(data, start, end) else _BAD_UTF8, ROOT)
-    if kind_of(scanner.tokens[ROOT]) != OBJECT:
-        return fault(_NOT_AN_OBJECT, ROOT)
-    return EVENT_FATE
+        return -position if is_utf8(data, start, end) else _BAD_UTF8
+    return EVENT_FATE if kind_of(scanner.tokens[root]) == OBJECT else _NOT_AN_OBJECT
 
 
 @inlined
-def _message_type(data: NDArray[np.uint8], layout: Layout, rows: Rows) -> int:
-    """The code of the message's type, or a fate, negative."""
-    token = text_token(data, TYPE, layout, rows)
-    kind = kind_of(token)
-    if kind != TEXT:
-        return -fault(_UNKNOWN_TYPE if kind == ABSENT or kind == NULL else _WRONG_TYPE, TYPE)
-    code = find(layout.scanner.names, data, start_of(token), length_of(token), TYPE_NAMES)
-    return -fault(_UNKNOWN_TYPE, TYPE) if code == UNKNOWN else code
+def _code_at(data: NDArray[np.uint8], token: int, names: Names, space: int) -> int:
+    """The code of the text of a token, or UNKNOWN."""
+    return find(names, data, start_of(token), length_of(token), space)
 
 
-@lean
-def _check_control(data: NDArray[np.uint8], layout: Layout, rows: Rows) -> int:
+@compiled
+def _check_control(data: NDArray[np.uint8], layout: Layout) -> int:
     """A control record of a file."""
-    token = text_token(data, CONTROL, layout, rows)
-    if kind_of(token) != TEXT:
-        return fault(_BAD_CONTROL, CONTROL)
-    if find(layout.scanner.names, data, start_of(token), length_of(token), CONTROL_NAMES) == UNKNOWN:
-        return fault(_BAD_CONTROL, CONTROL)
-    received_ms = usable_ms(data, RECEIVED_AT, layout, rows)
+    tokens = layout.scanner.tokens
+    if kind_of(tokens[CONTROL]) != TEXT:
+        return _UNKNOWN_CONTROL
+    if _code_at(data, tokens[CONTROL], layout.scanner.names, layout.control_names) == UNKNOWN:
+        return _UNKNOWN_CONTROL
+    received_ms = usable_ms(data, tokens[RECEIVED_AT])
     if received_ms < 0 or received_ms >= FAR_MS:
-        return fault(_BAD_CONTROL, RECEIVED_AT)
+        return _CONTROL_WITHOUT_TIME
     return control_fate(received_ms)
 
 
-@inlined
-def _check_ids(data: NDArray[np.uint8], layout: Layout, rows: Rows) -> int:
+@compiled
+def _check_ids(
+    data: NDArray[np.uint8], tokens: NDArray[np.int64], cells: NDArray[np.int64], row: int
+) -> int:
     """The profile id and the message id."""
-    row = rows.fill[ROW_COUNT]
-    token = text_token(data, USER_ID, layout, rows)
-    node = USER_ID
-    if _is_empty(token):
-        token = text_token(data, ANONYMOUS_ID, layout, rows)
-        node = ANONYMOUS_ID
-        if _is_empty(token):
-            return fault(_MISSING_ID, USER_ID)
-    if kind_of(token) != TEXT:
-        return fault(_WRONG_TYPE, node)
-    if length_of(token) > TEXT_BYTES_MAX:
-        return fault(_TOO_LARGE, node)
-    rows.cells[USER_START, row] = start_of(token)
-    rows.cells[USER_LENGTH, row] = length_of(token)
-    rows.cells[USER_HASH, row] = np.int64(hash_text(data, start_of(token), length_of(token)))
-    token = text_token(data, MESSAGE_ID, layout, rows)
-    if _is_empty(token):
-        return fault(_MISSING_MESSAGE_ID, MESSAGE_ID)
-    if kind_of(token) != TEXT:
-        return fault(_WRONG_TYPE, MESSAGE_ID)
-    rows.cells[MESSAGE_HASH, row] = np.int64(hash_text(data, start_of(token), length_of(token)))
+    node = ANONYMOUS_ID if _is_empty(tokens[USER_ID]) else USER_ID
+    user, message_id = tokens[node], tokens[MESSAGE_ID]
+    if _is_empty(user):
+        return _MISSING_ID
+    if kind_of(user) != TEXT:
+        return node << NODE_SHIFT | _WRONG_TYPE
+    if length_of(user) > TEXT_BYTES_MAX:
+        return node << NODE_SHIFT | _LONG_TEXT
+    if _is_empty(message_id):
+        return _MISSING_MESSAGE_ID
+    if kind_of(message_id) != TEXT:
+        return _MESSAGE_ID_IS_NO_TEXT
+    cells[USER_START, row] = start_of(user)
+    cells[USER_LENGTH, row] = length_of(user)
+    cells[USER_HASH, row] = np.int64(hash_text(data, start_of(user), length_of(user)))
+    cells[MESSAGE_HASH, row] = np.int64(
+        hash_text(data, start_of(message_id), length_of(message_id))
+    )
     return EVENT_FATE
 
 
@@ -210,42 +220,28 @@ def _check_ids(data: NDArray[np.uint8], layout: Layout, rows: Rows) -> int:
 def _is_empty(token: int) -> bool:
     """Absent, null or an empty text."""
     kind = kind_of(token)
-    return kind == ABSENT or kind == NULL or (kind == TEXT and length_of(token) == 0)
+    return kind in (ABSENT, NULL) or (kind == TEXT and length_of(token) == 0)
 
 
 @inlined
-def _check_event(data: NDArray[np.uint8], message_type: int, layout: Layout, rows: Rows) -> int:
-    """Which of the config's events it is, and that what holds its fields can hold some."""
-    event = layout.type_events[message_type]
-    if message_type == TRACK:
-        token = text_token(data, EVENT, layout, rows)
-        if kind_of(token) != TEXT:
-            return fault(_WRONG_TYPE, EVENT)
-        event = find(layout.scanner.names, data, start_of(token), length_of(token), EVENT_NAMES)
-    if event < 0 and layout.is_strict:
-        return fault(_UNKNOWN_EVENT, EVENT)
-    rows.cells[EVENT_INDEX, rows.fill[ROW_COUNT]] = event
+def _check_values(records: Records, record: int, layout: Layout, rows: Rows) -> int:
+    """What the event's fields hold; an event that the config does not name has none."""
+    data, row = records.data, rows.fill[ROW_COUNT]
     for node in (PROPERTIES, TRAITS):
         kind = kind_of(layout.scanner.tokens[node])
-        if kind != ABSENT and kind != NULL and kind != OBJECT:
-            return fault(_WRONG_TYPE, node)
-    return EVENT_FATE
-
-
-@inlined
-def _check_values(data: NDArray[np.uint8], end: int, layout: Layout, rows: Rows) -> int:
-    """The fields of the event; one that the config does not name has none."""
-    row = rows.fill[ROW_COUNT]
+        if kind != OBJECT and kind != ABSENT and kind != NULL:
+            return node << NODE_SHIFT | _WRONG_TYPE
     for column in range(rows.values.shape[1]):
         rows.values[row, column] = MISSING
-    event, fate = rows.cells[EVENT_INDEX, row], EVENT_FATE
-    if event >= 0:
-        fate = check_fields(data, event, layout, rows)
-        if fate == EVENT_FATE and layout.events[event, LINES_NODE] >= 0:
-            fate = check_lines(data, end, event, layout, rows)
-        if fate == EVENT_FATE:
-            fate = check_required(event, layout, rows)
-        if fate == EVENT_FATE:
-            fate = check_currency(data, event, layout, rows)
-    rows.cells[LINE_COUNT, row] = rows.fill[LINES_FILLED] - rows.cells[LINE_FROM, row]
+    event = rows.cells[EVENT_INDEX, row]
+    if event < 0:
+        return EVENT_FATE
+    fate = check_fields(data, event, layout, rows)
+    if fate == EVENT_FATE and layout.events[event, LINES_NODE] >= 0:
+        end = records.start[record] + records.length[record]
+        fate = check_lines(data, end, event, layout, rows)
+    if fate == EVENT_FATE:
+        fate = check_required(event, layout, rows)
+    if fate == EVENT_FATE and has_currency(event, layout):
+        fate = check_currency(data, event, layout, rows)
     return fate

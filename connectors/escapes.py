@@ -5,35 +5,62 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.lean import inlined, lean
-from connectors.tokens import BACKSLASH, hex_value
+from config.jit import compiled, inlined
+from connectors.tokens import (
+    BACKSLASH,
+    ESCAPED_TEXT,
+    TEXT,
+    hex_value,
+    kind_of,
+    length_of,
+    new_token,
+    start_of,
+)
+from connectors.words import byte_at
 
 _REPLACEMENT = 0xFFFD
 
 
-@lean
+@compiled
+def resolve_escapes(data: NDArray[np.uint8], tokens: NDArray[np.int64], room_from: int) -> int:
+    """Make texts with escapes plain ones, in `data` from `room_from` on; returns where they end."""
+    for node in range(len(tokens)):
+        token = tokens[node]
+        if kind_of(token) == ESCAPED_TEXT:
+            start = room_from
+            room_from = unescape(data, start_of(token), length_of(token), data, start)
+            tokens[node] = new_token(TEXT, start, room_from - start)
+    return room_from
+
+
+@compiled
 def unescape(
     data: NDArray[np.uint8], start: int, length: int, out: NDArray[np.uint8], at: int
 ) -> int:
     """Write a scanned text without its escapes to `out`, from `at` on; returns where it ends there.
 
-    What is written is never longer than what was read. A surrogate without its other half becomes U+FFFD.
+    What is written is never longer than what was read. A surrogate without its other half becomes
+    U+FFFD.
     """
     position, end = start, start + length
     while position < end:
-        byte = data[position]
+        byte = byte_at(data, position)
         if byte != BACKSLASH:
             out[at] = byte
             at += 1
             position += 1
-        elif data[position + 1] != 0x75:
-            out[at] = _short_escape(data[position + 1])
+        elif byte_at(data, position + 1) != 0x75:
+            out[at] = _short_escape(byte_at(data, position + 1))
             at += 1
             position += 2
         else:
             code = _code_unit(data, position + 2)
             position += 6
-            if 0xD800 <= code < 0xDC00 and data[position] == BACKSLASH and data[position + 1] == 0x75:
+            if (
+                0xD800 <= code < 0xDC00
+                and byte_at(data, position) == BACKSLASH
+                and byte_at(data, position + 1) == 0x75
+            ):
                 low = _code_unit(data, position + 2)
                 if 0xDC00 <= low < 0xE000:
                     code = 0x10000 + ((code - 0xD800) << 10 | (low - 0xDC00))
@@ -46,7 +73,7 @@ def unescape(
 def _code_unit(data: NDArray[np.uint8], position: int) -> int:
     code = 0
     for digit in range(position, position + 4):
-        code = code << 4 | hex_value(data[digit])
+        code = code << 4 | hex_value(byte_at(data, digit))
     return code
 
 
@@ -65,7 +92,7 @@ def _short_escape(byte: int) -> int:
     return byte
 
 
-@lean
+@compiled
 def _encode(code: int, out: NDArray[np.uint8], at: int) -> int:
     """Write a character as UTF-8; returns where it ends."""
     if code < 0x80:

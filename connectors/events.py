@@ -1,7 +1,7 @@
 """Events in: raw records to columns, dead letters and the clock, one batch at a time.
 
-The work is done by compiled functions (`decode.py`, `clock.py`) on arrays that `layout.py` makes of the
-config; there is no Python object per event.
+The work is done by compiled functions (`decode.py`, `clock.py`) on arrays that `layout.py` makes of
+the config; there is no Python object per event.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from connectors.dead_letters import dead_letter, new_places
 from connectors.decode import Records, decode_records
 from connectors.fates import EVENT_FATE
 from connectors.layout import new_layout
-from connectors.murmur import partitions_of
+from connectors.murmur import fill_partitions
 from connectors.order_lines import LINES_MAX
 from connectors.rows import (
     AT,
@@ -57,8 +57,8 @@ class RawBatch(Struct, frozen=True, kw_only=True):
 class Decoded(Struct, frozen=True, kw_only=True):
     """What a batch held: usable events, the rest as dead letters in order, and the clock after it.
 
-    The last `held` records were not looked at for good, as what becomes of them depends on what follows: they
-    are to be passed again, at the head of the next batch.
+    The last `held` records were not looked at for good, as what becomes of them depends on what
+    follows: they are to be passed again, at the head of the next batch.
     """
 
     columns: Columns
@@ -68,7 +68,7 @@ class Decoded(Struct, frozen=True, kw_only=True):
 
 
 class Decoder:
-    """Decodes the batches of one log in their order; what comes out does not depend on where they were cut."""
+    """Decodes the batches of one log, in order; where they are cut makes no difference."""
 
     clock_ms: int
     """The log's clock, NO_CLOCK before its first record; to be set where a log is resumed."""
@@ -83,7 +83,7 @@ class Decoder:
         self._places = new_places(config)
 
     def decode(self, batch: RawBatch, *, last: bool) -> Decoded:
-        """Decode a batch; `last` says that nothing follows it. With a broker's times nothing is held."""
+        """Decode a batch; `last`: nothing follows it. With a broker's times nothing is held."""
         records = _with_room(batch)
         rows = self._decode(records)
         placed = self._place(records, rows, last)
@@ -93,7 +93,9 @@ class Decoder:
             for record in np.flatnonzero(rows.fates[:placed] > EVENT_FATE)
         ]
         held = len(records.start) - placed
-        return Decoded(columns=columns, dead_letters=dead_letters, clock_ms=self.clock_ms, held=held)
+        return Decoded(
+            columns=columns, dead_letters=dead_letters, clock_ms=self.clock_ms, held=held
+        )
 
     def _decode(self, records: Records) -> Rows:
         """All records as rows and fates, not yet placed in time."""
@@ -129,13 +131,16 @@ class Decoder:
 
 def partition_of(columns: Columns, partitions: int) -> NDArray[np.int64]:
     """The partition of each event by its profile id, as Kafka's default partitioner chooses it."""
-    return partitions_of(columns.data, columns.user_start, columns.user_length, partitions)
+    chosen = np.empty(len(columns.offset), np.int64)
+    fill_partitions(columns.data, columns.user_start, columns.user_length, partitions, chosen)
+    return chosen
 
 
 def _with_room(batch: RawBatch) -> Records:
     """The batch in a buffer of its own, in which a control character follows each record.
 
-    Behind the records there is room for all their texts without escapes, and to read eight bytes anywhere.
+    Behind the records there is room for all their texts without escapes, and to read eight bytes
+    anywhere.
     """
     log_ms = np.zeros(0, np.int64) if batch.log_ms is None else batch.log_ms
     if len(batch.start) == 0:

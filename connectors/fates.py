@@ -1,26 +1,33 @@
 """What becomes of a record, as one number: an event (0), a dead letter, or a control record.
 
-A dead letter's fate holds its reason, the node of the path at fault and the number of the order's line. A
-control record's fate is negative and holds the time that it proves.
+A dead letter's fate is its reason, the node at fault << NODE_SHIFT, and on a line of an order the
+line's number from 1 << LINE_SHIFT. A control record's fate is negative and holds the time that it
+proves.
 """
 
 from __future__ import annotations
 
-from connectors.lean import inlined
+from config.jit import inlined
+from connectors.reasons import DeadLetterReason, code_of
 
 EVENT_FATE = 0
+NODE_SHIFT = 8
+LINE_SHIFT = 32
 
 
-@inlined
-def fault(reason: int, node: int) -> int:
-    """The fate of a dead letter; `reason` as `reasons.code_of` gives it."""
-    return node << 8 | reason
+def fault(reason: DeadLetterReason, node: int) -> int:
+    """The fate of a dead letter, for constants: compiled code puts the parts together itself."""
+    return node << NODE_SHIFT | code_of(reason)
 
 
-@inlined
-def on_line(fate: int, line: int) -> int:
-    """The same fate on a line of an order, counted from 0."""
-    return fate | (line + 1) << 32
+def fault_parts(fate: int) -> tuple[int, int, int]:
+    """(reason's code, node, line or -1) of a dead letter's fate.
+
+    >>> fault_parts(fault("future", 6) | 4 << LINE_SHIFT)
+    (13, 6, 3)
+    """
+    line = (fate >> LINE_SHIFT) - 1
+    return fate & (1 << NODE_SHIFT) - 1, fate >> NODE_SHIFT & 0xFFFFFF, line
 
 
 @inlined
@@ -33,12 +40,3 @@ def control_fate(received_ms: int) -> int:
 def proven_ms(fate: int) -> int:
     """The time that a control record proves."""
     return -1 - fate
-
-
-def fault_parts(fate: int) -> tuple[int, int, int]:
-    """(reason, node, line or -1) of a dead letter's fate.
-
-    >>> fault_parts(on_line(fault(7, 20), 3))
-    (7, 20, 3)
-    """
-    return fate & 0xFF, fate >> 8 & 0xFFFFFF, (fate >> 32) - 1

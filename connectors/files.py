@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -146,8 +146,10 @@ def output(path: str) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(part, target)
     except BaseException:
-        os.unlink(part)
+        with suppress(FileNotFoundError):
+            os.unlink(part)
         raise
+    _make_durable(os.path.dirname(target))
 
 
 class _Block(NamedTuple):
@@ -173,9 +175,9 @@ class _Block(NamedTuple):
         cut = length > LINE_BYTES_MAX
         if begin == 0 and self.first_is_cut:
             cut[0] = True
-        return_before = length > 0
-        return_before[return_before] = data[ends[return_before] - 1] == RETURN
-        length = np.where(cut, CUT_LINE_BYTES, length - return_before)
+        ends_in_return = length > 0
+        ends_in_return[ends_in_return] = data[ends[ends_in_return] - 1] == RETURN
+        length = np.where(cut, CUT_LINE_BYTES, length - ends_in_return)
         rows = np.flatnonzero(length)
         next_offset = offset + end - begin
         offsets = rows + offset
@@ -220,6 +222,15 @@ def _open_part(target: str) -> tuple[str, BinaryIO]:
             continue
     problem = f"expected a free name for its temporary file, got {PART_FILES_MAX} old ones"
     raise OSError(f"{target}: {problem}")
+
+
+def _make_durable(directory: str) -> None:
+    """Have the names in a directory survive a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _standard_output() -> Iterator[BinaryIO]:

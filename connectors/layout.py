@@ -1,7 +1,7 @@
 """A config as the arrays that the compiled decoder reads, built once.
 
-The paths of all fields are a tree of nodes (see `connectors.scan`). The root's own keys come first, in
-the order of the node constants here; the nodes below each of them follow as one block.
+The paths of all fields are a tree of nodes (see `connectors.scan`). The root's own keys come first,
+in the order of the node constants here; the nodes below each of them follow as one block.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ CONTROL_TYPE = "beckon.control"
 CONTROL_KINDS = ("tick", "config", "model", "cut_points", "erase", "withheld")
 
 TYPE_NAMES, EVENT_NAMES, CONTROL_NAMES, CURRENCIES = (1 << 20), (2 << 20), (3 << 20), (4 << 20)
-"""Spaces of names, beyond all nodes."""
+"""Spaces of names, beyond all nodes.
+
+Compiled functions find them in a Layout, as numba compiles a function anew for each constant.
+"""
 
 TRACK = MESSAGE_TYPES.index("track")
 CONTROL_CODE = len(MESSAGE_TYPES)
@@ -50,10 +53,10 @@ FIELD_TYPES = ("text", "number", "money", "flag")
 TEXT_FIELD, NUMBER_FIELD, MONEY_FIELD, FLAG_FIELD = 0, 1, 2, 3
 
 FIELDS_FROM, FIELDS_TO, REQUIRED_FROM, REQUIRED_TO, LINES_NODE, HAS_MONEY = range(6)
-"""Columns of `Layout.events`: ranges of `fields` and `required`; LINES_NODE is -1 where there are none."""
+"""Columns of `Layout.events`: ranges of `fields` and `required`; LINES_NODE is -1 without lines."""
 
 COLUMN, NODE, KIND = range(3)
-"""Columns of `Layout.fields`; `required` has the first two, with LINES_COLUMN for an order's lines."""
+"""Columns of `Layout.fields`; `required` has the first two, with LINES_COLUMN for lines."""
 
 LINES_COLUMN = -1
 
@@ -64,9 +67,10 @@ _NO_NODE = -1
 class Layout(NamedTuple):
     """What the compiled decoder knows of a config.
 
-    parents: each node's parent, -1 for a root. type_events: per message type, the index of the event of
-    that name or -1. rates: per code of a currency, 0 being the shop's own. line_node: the root of an
-    order's line, followed by the nodes of LINE_FIELDS.
+    parents: each node's parent, -1 for a root. type_events: per message type, the index of the
+    event of that name or -1. rates: per code of a currency, 0 being the shop's own. line_node: the
+    root of an order's line, followed by the nodes of LINE_FIELDS. What ends in _names is a space of
+    names.
     """
 
     scanner: Scanner
@@ -78,6 +82,10 @@ class Layout(NamedTuple):
     rates: NDArray[np.float64]
     line_node: int
     currency_node: int
+    type_names: int
+    event_names: int
+    control_names: int
+    currency_names: int
     money_digits: int
     is_strict: int
 
@@ -100,6 +108,10 @@ def new_layout(config: Config) -> Layout:
         rates=np.array([1.0, *(config.shop.rates[name] for name in currencies[1:])]),
         line_node=line_node,
         currency_node=nodes[_CURRENCY_PATH],
+        type_names=TYPE_NAMES,
+        event_names=EVENT_NAMES,
+        control_names=CONTROL_NAMES,
+        currency_names=CURRENCIES,
         money_digits=config.shop.minor_digits,
         is_strict=int(config.shop.strict),
     )
@@ -121,7 +133,9 @@ def _blocks(nodes: dict[tuple[str, ...], int]) -> NDArray[np.int64]:
     """Per node, the half-open range of the nodes below it; those of an order's lines come last."""
     blocks = []
     for path, node in nodes.items():
-        below = [other for longer, other in nodes.items() if longer[:-1][: len(path)] == path and longer]
+        below = [
+            other for longer, other in nodes.items() if longer[:-1][: len(path)] == path and longer
+        ]
         blocks.append((min(below), max(below) + 1) if below else (node, node))
     line_node = len(nodes)
     blocks.append((line_node + 1, line_node + 1 + len(LINE_FIELDS)))
@@ -153,7 +167,9 @@ def _programs(
     fields: list[tuple[int, ...]] = []
     required: list[tuple[int, ...]] = []
     for event in events:
-        own = sorted((field for field in event.fields if not field.line), key=lambda each: each.name)
+        own = sorted(
+            (field for field in event.fields if not field.line), key=lambda each: each.name
+        )
         values = [field for field in own if field.type != "lines"]
         lines = [nodes[field.path] for field in own if field.type == "lines"]
         needed = [_required(name, own, columns, nodes) for name in event.require]
@@ -161,7 +177,8 @@ def _programs(
         has_money = bool(lines) or any(field.type == "money" for field in values)
         rows.append((*spans, lines[0] if lines else _NO_NODE, has_money))
         fields += [
-            (columns[field.name], nodes[field.path], FIELD_TYPES.index(field.type)) for field in values
+            (columns[field.name], nodes[field.path], FIELD_TYPES.index(field.type))
+            for field in values
         ]
         required += needed
     return _table(rows, 6), _table(fields, 3), _table(required, 2)

@@ -1,22 +1,20 @@
-"""The fields that a record's event defines, converted by their types; the required ones; the currency."""
+"""The fields that a record's event defines, converted by type; the required ones; the currency."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from config.jit import compiled, inlined
 from connectors.columns import MISSING, SPAN_BITS
-from connectors.escapes import unescape
-from connectors.fates import EVENT_FATE, fault
+from connectors.fates import EVENT_FATE, NODE_SHIFT
 from connectors.layout import (
     COLUMN,
-    CURRENCIES,
     FIELDS_FROM,
     FIELDS_TO,
     HAS_MONEY,
     KIND,
     LINES_COLUMN,
-    LINES_NODE,
     MONEY_FIELD,
     NODE,
     NUMBER_FIELD,
@@ -29,11 +27,9 @@ from connectors.layout import (
 from connectors.names import UNKNOWN, find
 from connectors.numbers import NUMBER_MAX, OUT_OF_RANGE, whole_units
 from connectors.reasons import code_of
-from connectors.rows import LINE_COUNT, LINE_FROM, LINES_FILLED, ROOM_FILLED, ROW_COUNT, Rows
-from connectors.lean import inlined, lean
+from connectors.rows import LINE_FROM, LINES_FILLED, ROW_COUNT, Rows
 from connectors.tokens import (
     ABSENT,
-    ESCAPED_TEXT,
     FALSE,
     NULL,
     NUMBER,
@@ -42,7 +38,6 @@ from connectors.tokens import (
     TRUE,
     kind_of,
     length_of,
-    new_token,
     start_of,
 )
 
@@ -69,30 +64,12 @@ _LARGEST = (float(NUMBER_MAX), NUMBER_MAX * 10.0, NUMBER_MAX * 100.0, NUMBER_MAX
 
 
 @inlined
-def text_token(data: NDArray[np.uint8], node: int, layout: Layout, rows: Rows) -> int:
-    """The token of a node; if it is a text with escapes, they are resolved into free room of `data`."""
-    token = layout.scanner.tokens[node]
-    if kind_of(token) == ESCAPED_TEXT:
-        token = _without_escapes(data, token, rows.fill)
-        layout.scanner.tokens[node] = token
-    return token
-
-
-@lean
-def _without_escapes(data: NDArray[np.uint8], token: int, fill: NDArray[np.int64]) -> int:
-    start = fill[ROOM_FILLED]
-    end = unescape(data, start_of(token), length_of(token), data, start)
-    fill[ROOM_FILLED] = end
-    return new_token(TEXT, start, end - start)
-
-
-@inlined
 def check_fields(data: NDArray[np.uint8], event: int, layout: Layout, rows: Rows) -> int:
     """Convert the value fields of an event into the row that is being filled."""
     row = rows.fill[ROW_COUNT]
     for at in range(layout.events[event, FIELDS_FROM], layout.events[event, FIELDS_TO]):
         node = layout.fields[at, NODE]
-        token = text_token(data, node, layout, rows)
+        token = layout.scanner.tokens[node]
         if token == ABSENT:
             fate = check_path(node, layout)
             if fate != EVENT_FATE:
@@ -100,28 +77,28 @@ def check_fields(data: NDArray[np.uint8], event: int, layout: Layout, rows: Rows
             continue
         value = _convert(data, token, layout.fields[at, KIND], layout.money_digits)
         if MISSING < value < _FAULTS_END:
-            return fault(value - MISSING, node)
+            return int(node << NODE_SHIFT | (value - MISSING))
         rows.values[row, layout.fields[at, COLUMN]] = value
     return EVENT_FATE
 
 
 @inlined
 def check_path(node: int, layout: Layout) -> int:
-    """An absent node is fine unless its path leads through something that is neither object nor null."""
+    """An absent node is fine unless its path leads through what is neither object nor null."""
     parent = layout.parents[node]
     while parent > ROOT:
         kind = kind_of(layout.scanner.tokens[parent])
-        if kind == OBJECT or kind == NULL:
+        if kind in (OBJECT, NULL):
             return EVENT_FATE
         if kind != ABSENT:
-            return fault(_WRONG_TYPE, parent)
+            return int(parent << NODE_SHIFT | _WRONG_TYPE)
         parent = layout.parents[parent]
     return EVENT_FATE
 
 
 @inlined
 def _convert(data: NDArray[np.uint8], token: int, field_kind: int, money_digits: int) -> int:
-    """A token as a value of `Columns`; MISSING for null, MISSING + reason where it cannot be one."""
+    """A token as a value of `Columns`: MISSING for null, MISSING + reason for a fault."""
     kind = kind_of(token)
     if kind == NULL:
         return MISSING
@@ -131,29 +108,29 @@ def _convert(data: NDArray[np.uint8], token: int, field_kind: int, money_digits:
         if length_of(token) > TEXT_BYTES_MAX:
             return MISSING + _TOO_LARGE
         return start_of(token) << SPAN_BITS | length_of(token)
-    if field_kind == NUMBER_FIELD or field_kind == MONEY_FIELD:
+    if field_kind in (NUMBER_FIELD, MONEY_FIELD):
         if kind != NUMBER:
             return MISSING + _WRONG_TYPE
         digits = money_digits if field_kind == MONEY_FIELD else _NUMBER_SCALE_DIGITS
         units = whole_units(data, start_of(token), length_of(token), digits)
         return MISSING + _NUMBER_TOO_LARGE if units == OUT_OF_RANGE else units
-    if kind == TRUE or kind == FALSE:
+    if kind in (TRUE, FALSE):
         return kind - FALSE
     return MISSING + _WRONG_TYPE
 
 
-@lean
+@compiled
 def fill_line(data: NDArray[np.uint8], layout: Layout, rows: Rows) -> int:
     """Convert a scanned line of an order into the next row of `lines`."""
     line = rows.fill[LINES_FILLED]
     for column in range(len(LINE_KINDS)):
         node = layout.line_node + 1 + column
-        token = text_token(data, node, layout, rows)
+        token = layout.scanner.tokens[node]
         value = MISSING
         if token != ABSENT:
             value = _convert(data, token, LINE_KINDS[column], layout.money_digits)
         if MISSING < value < _FAULTS_END:
-            return fault(value - MISSING, node)
+            return int(node << NODE_SHIFT | (value - MISSING))
         rows.lines[line, column] = value
     rows.fill[LINES_FILLED] = line + 1
     return EVENT_FATE
@@ -167,33 +144,39 @@ def check_required(event: int, layout: Layout, rows: Rows) -> int:
         column, node = layout.required[at, COLUMN], layout.required[at, NODE]
         if column == LINES_COLUMN:
             kind = kind_of(layout.scanner.tokens[node])
-            is_missing = kind == ABSENT or kind == NULL
+            is_missing = kind in (ABSENT, NULL)
         else:
             is_missing = rows.values[row, column] == MISSING
         if is_missing:
-            return fault(_MISSING_FIELD, node)
+            return int(node << NODE_SHIFT | _MISSING_FIELD)
     return EVENT_FATE
 
 
 @inlined
+def has_currency(event: int, layout: Layout) -> bool:
+    """Whether the event has amounts, and says of which currency they are."""
+    is_given = layout.scanner.tokens[layout.currency_node] != ABSENT
+    return bool(is_given and layout.events[event, HAS_MONEY])
+
+
+@compiled
 def check_currency(data: NDArray[np.uint8], event: int, layout: Layout, rows: Rows) -> int:
-    """Turn an event's amounts into the shop's currency, if they are of another one that has a rate."""
-    if layout.events[event, HAS_MONEY] == 0:
-        return EVENT_FATE
+    """Turn an event's amounts into the shop's currency if they are of another one with a rate."""
     node = layout.currency_node
-    token = text_token(data, node, layout, rows)
-    kind = kind_of(token)
-    if kind == ABSENT or kind == NULL:
+    token = layout.scanner.tokens[node]
+    if kind_of(token) == NULL:
         return EVENT_FATE
-    if kind != TEXT:
-        return fault(_WRONG_TYPE, node)
-    code = find(layout.scanner.names, data, start_of(token), length_of(token), CURRENCIES)
+    if kind_of(token) != TEXT:
+        return node << NODE_SHIFT | _WRONG_TYPE
+    code = find(
+        layout.scanner.names, data, start_of(token), length_of(token), layout.currency_names
+    )
     if code == UNKNOWN:
-        return fault(_UNKNOWN_CURRENCY, node)
+        return node << NODE_SHIFT | _UNKNOWN_CURRENCY
     return EVENT_FATE if code == 0 else _exchange(event, layout.rates[code], layout, rows)
 
 
-@lean
+@compiled
 def _exchange(event: int, rate: float, layout: Layout, rows: Rows) -> int:
     """Turn all amounts of the row that is being filled, those of its lines included."""
     row, largest = rows.fill[ROW_COUNT], _LARGEST[layout.money_digits]
@@ -202,12 +185,12 @@ def _exchange(event: int, rate: float, layout: Layout, rows: Rows) -> int:
         if layout.fields[at, KIND] == MONEY_FIELD and rows.values[row, column] != MISSING:
             amount = rows.values[row, column] * rate + 0.5
             if abs(amount) > largest:
-                return fault(_NUMBER_TOO_LARGE, layout.fields[at, NODE])
+                return int(layout.fields[at, NODE] << NODE_SHIFT | _NUMBER_TOO_LARGE)
             rows.values[row, column] = np.int64(np.floor(amount))
     for line in range(rows.cells[LINE_FROM, row], rows.fill[LINES_FILLED]):
         if rows.lines[line, LINE_PRICE] != MISSING:
             amount = rows.lines[line, LINE_PRICE] * rate + 0.5
             if abs(amount) > largest:
-                return fault(_NUMBER_TOO_LARGE, layout.line_node + 1 + LINE_PRICE)
+                return (layout.line_node + 1 + LINE_PRICE) << NODE_SHIFT | _NUMBER_TOO_LARGE
             rows.lines[line, LINE_PRICE] = np.int64(np.floor(amount))
     return EVENT_FATE

@@ -25,21 +25,20 @@ def murmur2(data: NDArray[np.uint8], start: int, length: int) -> int:
         start += 4
     if start < end:
         for position in range(end - 1, start - 1, -1):
-            mixed ^= np.int64(data[position]) << (8 * (position - start))
+            mixed ^= int(data[position]) << (8 * (position - start))
         mixed = (mixed * _FACTOR) & _32_BITS
     mixed = ((mixed ^ (mixed >> 13)) * _FACTOR) & _32_BITS
     return mixed ^ (mixed >> 15)
 
 
 @compiled
-def partitions_of(
+def fill_partitions(
     data: NDArray[np.uint8],
     start: NDArray[np.int64],
     length: NDArray[np.int64],
     partitions: int,
-) -> NDArray[np.int64]:
-    """The partition of each key, one of `partitions`, as Kafka's default partitioner chooses it."""
-    chosen = np.empty(len(start), np.int64)
+    chosen: NDArray[np.int64],
+) -> None:
+    """Fill in the partition of each key, of so many, as Kafka's default partitioner does."""
     for row in range(len(start)):
         chosen[row] = (murmur2(data, start[row], length[row]) & 0x7FFFFFFF) % partitions
-    return chosen

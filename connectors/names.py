@@ -1,6 +1,7 @@
 """A table of known texts: keys of messages, event names, currencies; found by their bytes.
 
-Each name lives in a *space* (the object that a key belongs to, "event names", ...) and stands for a code.
+Each name lives in a *space* (the object that a key belongs to, "event names", ...) and stands for a
+code.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.lean import inlined
+from config.jit import inlined
 from connectors.words import first_bytes, same_bytes, word_at
 
 UNKNOWN = -1
@@ -49,9 +50,7 @@ def new_names(codes: Mapping[tuple[int, str], int]) -> Names:
 
 
 @inlined
-def find(
-    names: Names, data: NDArray[np.uint8], start: int, length: int, space: int
-) -> int:
+def find(names: Names, data: NDArray[np.uint8], start: int, length: int, space: int) -> int:
     """The code of the text at `start` in a space, or UNKNOWN."""
     mask = len(names.slots) - 1
     at = _place(data, start, length, space) & mask
@@ -64,7 +63,7 @@ def find(
         if found == label and names.slots[at, _WORD] == word:
             name = names.slots[at, _START]
             if length <= 8 or same_bytes(data, start, names.data, name, length):
-                return names.slots[at, _CODE]
+                return int(names.slots[at, _CODE])
         at = (at + 1) & mask
 
 
@@ -79,4 +78,4 @@ def _place(data: NDArray[np.uint8], start: int, length: int, space: int) -> int:
     mixed = first_bytes(data, start, length) ^ np.uint64(_label(space, length)) * _LAST_FACTOR
     if length > 8:
         mixed ^= word_at(data, start + length - 8) * _LAST_FACTOR
-    return np.int64((mixed * _FACTOR) >> _20_BITS_LEFT)
+    return int(np.int64((mixed * _FACTOR) >> _20_BITS_LEFT))

@@ -1,12 +1,13 @@
-"""JSON numbers to whole units (thousandths, cents), exactly: by their digits, never through a float."""
+"""JSON numbers to whole units (thousandths, cents), exactly: by digits, never through a float."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.lean import inlined, lean
+from config.jit import compiled, inlined
 from connectors.tokens import CASE, MINUS, NINE, PLUS, ZERO
+from connectors.words import byte_at
 
 NUMBER_MAX = 2**53
 """The largest number that events may hold."""
@@ -19,11 +20,11 @@ _EXPONENT_MAX = 1_000_000
 _LETTER_E = 0x65
 
 
-@lean
+@compiled
 def whole_units(data: NDArray[np.uint8], start: int, length: int, digits: int) -> int:
     """The scanned number x 10^digits (0 to 3), rounded half away from zero, or OUT_OF_RANGE."""
     end = start + length
-    is_negative = data[start] == MINUS
+    is_negative = byte_at(data, start) == MINUS
     position = start + 1 if is_negative else start
     limit = NUMBER_MAX * _POWERS[digits]
     mantissa_end = _mantissa_end(data, position, end)
@@ -32,7 +33,7 @@ def whole_units(data: NDArray[np.uint8], start: int, length: int, digits: int) -
         whole += _exponent(data, mantissa_end + 1, end)
     units, taken, is_up, is_beyond = 0, 0, False, False
     while position < mantissa_end:
-        digit = np.int64(data[position]) - ZERO
+        digit = byte_at(data, position) - ZERO
         position += 1
         if digit < 0:
             continue
@@ -41,8 +42,8 @@ def whole_units(data: NDArray[np.uint8], start: int, length: int, digits: int) -
             if units > limit:
                 return OUT_OF_RANGE
         else:
-            is_up |= taken == whole and digit >= 5
-            is_beyond |= digit > 0
+            is_up = is_up or (taken == whole and digit >= 5)
+            is_beyond = is_beyond or digit > 0
         taken += 1
     while units > 0 and taken < whole:
         units *= 10
@@ -57,7 +58,7 @@ def whole_units(data: NDArray[np.uint8], start: int, length: int, digits: int) -
 
 @inlined
 def _mantissa_end(data: NDArray[np.uint8], position: int, end: int) -> int:
-    while position < end and data[position] | CASE != _LETTER_E:
+    while position < end and byte_at(data, position) | CASE != _LETTER_E:
         position += 1
     return position
 
@@ -66,19 +67,19 @@ def _mantissa_end(data: NDArray[np.uint8], position: int, end: int) -> int:
 def _digits_wanted(data: NDArray[np.uint8], position: int, end: int) -> int:
     """How many digits stand before the point."""
     start = position
-    while position < end and ZERO <= data[position] <= NINE:
+    while position < end and ZERO <= byte_at(data, position) <= NINE:
         position += 1
     return position - start
 
 
-@lean
+@compiled
 def _exponent(data: NDArray[np.uint8], position: int, end: int) -> int:
     """The exponent, cut to where its size no longer matters to a number of a record's length."""
-    is_negative = data[position] == MINUS
-    if is_negative or data[position] == PLUS:
+    is_negative = byte_at(data, position) == MINUS
+    if is_negative or byte_at(data, position) == PLUS:
         position += 1
     exponent = 0
     while position < end:
-        exponent = min(exponent * 10 + data[position] - ZERO, _EXPONENT_MAX)
+        exponent = min(exponent * 10 + byte_at(data, position) - ZERO, _EXPONENT_MAX)
         position += 1
     return -exponent if is_negative else exponent

@@ -19,9 +19,9 @@ ROW_COUNT, LINES_FILLED, ROOM_FILLED = 0, 1, 2
 class Rows(NamedTuple):
     """cells: (CELLS, records); values: (records, fields); lines: (any, 4); fates: one per record.
 
-    fill: how many rows of `cells` and `values` and how many `lines` are in use, and where in `data` texts
-    without their escapes may be written. RECORD is the record's number in the batch, RECEIVED UNUSABLE where
-    nothing says it.
+    fill: how many rows of `cells` and `values` and how many `lines` are in use, and where in `data`
+    texts without their escapes may be written. RECORD is the record's number in the batch, RECEIVED
+    UNUSABLE where nothing says it.
     """
 
     cells: NDArray[np.int64]

@@ -1,7 +1,8 @@
-"""The JSON scanner: validates a whole record and notes the tokens of the paths that the config names.
+"""The JSON scanner: validates a whole record, and notes the tokens of paths that the config names.
 
-Paths are a tree of nodes, numbered so that the nodes below a node are one range. `Names` finds the node of
-a key in the space of its parent; `Scanner.tokens` has a token per node. Of a key given twice the last counts.
+Paths are a tree of nodes, numbered so that the nodes below a node are one range. `Names` finds the
+node of a key in the space of its parent; `Scanner.tokens` has a token per node. Of a key given
+twice the last counts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.lean import inlined, lean
+from config.jit import compiled, inlined
 from connectors.escapes import unescape
 from connectors.names import Names, find
 from connectors.reasons import code_of
@@ -27,11 +28,13 @@ from connectors.tokens import (
     OPEN_ARRAY,
     OPEN_OBJECT,
     QUOTE,
+    START_SHIFT,
     TEXT,
     new_token,
     scan_scalar,
     scan_text,
 )
+from connectors.words import byte_at
 
 DEPTH_MAX = 32
 """Levels of objects and arrays within each other."""
@@ -48,9 +51,10 @@ _IN_ARRAY = -2
 
 
 class Scanner(NamedTuple):
-    """names: keys to nodes; below: per node, the range of nodes below it; tokens: per node, what was found.
+    """What a scan needs; its working memory is used for one record after the other.
 
-    stack: the node of each open object; key: room for a key without its escapes.
+    names: keys to nodes; below: per node, the range of nodes below it; tokens: one per node.
+    stack: the node of each open object; key: room for a key without its escapes; root: node 0.
     """
 
     names: Names
@@ -58,20 +62,22 @@ class Scanner(NamedTuple):
     tokens: NDArray[np.int64]
     stack: NDArray[np.int64]
     key: NDArray[np.uint8]
+    root: int
 
 
 def new_scanner(names: Names, below: NDArray[np.int64]) -> Scanner:
-    """A scanner with its working memory, used for one record after the other."""
+    """A scanner for these names."""
     return Scanner(
         names=names,
         below=below,
         tokens=np.zeros(len(below), np.int64),
         stack=np.zeros(DEPTH_MAX, np.int64),
         key=np.zeros(RECORD_BYTES_MAX + 8, np.uint8),
+        root=0,
     )
 
 
-@lean
+@compiled
 def scan_value(
     data: NDArray[np.uint8], position: int, end: int, node: int, scanner: Scanner
 ) -> int:
@@ -82,13 +88,14 @@ def scan_value(
     depth = 0
     while True:
         position = after_blanks(data, position, end)
-        byte = data[position]
-        if byte == OPEN_OBJECT or byte == OPEN_ARRAY:
+        byte = byte_at(data, position)
+        if byte in (OPEN_OBJECT, OPEN_ARRAY):
             if depth == DEPTH_MAX:
                 return TOO_DEEP
-            _note(scanner, node, OBJECT if byte == OPEN_OBJECT else ARRAY, position, 0)
+            kind = OBJECT if byte == OPEN_OBJECT else ARRAY
+            _note(scanner, node, position << START_SHIFT | kind)
             position = after_blanks(data, position + 1, end)
-            if data[position] == byte + 2:
+            if byte_at(data, position) == byte + 2:
                 position += 1
             else:
                 scanner.stack[depth] = _level(scanner, node, byte)
@@ -96,7 +103,9 @@ def scan_value(
                 if byte == OPEN_ARRAY:
                     node = NOWHERE
                 else:
-                    position, node = _scan_key(data, position, end, scanner.stack[depth - 1], scanner)
+                    position, node = _scan_key(
+                        data, position, end, scanner.stack[depth - 1], scanner
+                    )
                     if position < 0:
                         return position
                 continue
@@ -107,13 +116,13 @@ def scan_value(
             if node >= 0:
                 quotes = 1 if byte == QUOTE else 0
                 length = (scanned >> 4) - position - 2 * quotes
-                _note(scanner, node, scanned & 15, position + quotes, length)
+                _note(scanner, node, new_token(scanned & 15, position + quotes, length))
             position = scanned >> 4
         while True:
             if depth == 0:
                 return position
             position = after_blanks(data, position, end)
-            byte = data[position]
+            byte = byte_at(data, position)
             parent = scanner.stack[depth - 1]
             position += 1
             if byte == COMMA:
@@ -131,8 +140,8 @@ def scan_value(
 @inlined
 def after_blanks(data: NDArray[np.uint8], position: int, end: int) -> int:
     """The first position from here on that is `end` or no white space."""
-    while position < end and data[position] <= 0x20:
-        byte = data[position]
+    while position < end and byte_at(data, position) <= 0x20:
+        byte = byte_at(data, position)
         if byte != 0x20 and byte != 0x0A and byte != 0x0D and byte != 0x09:
             return position
         position += 1
@@ -141,21 +150,21 @@ def after_blanks(data: NDArray[np.uint8], position: int, end: int) -> int:
 
 @inlined
 def _level(scanner: Scanner, node: int, byte: int) -> int:
-    """What the stack holds for an object or array that opens: objects without wanted keys are one."""
+    """What the stack holds for what opens; objects without wanted keys are all the same."""
     if byte == OPEN_ARRAY:
         return _IN_ARRAY
     return node if node >= 0 and scanner.below[node, 1] > scanner.below[node, 0] else NOWHERE
 
 
 @inlined
-def _note(scanner: Scanner, node: int, kind: int, start: int, length: int) -> None:
+def _note(scanner: Scanner, node: int, token: int) -> None:
     """Note a token; what an earlier value of the same key left behind goes."""
     if node < 0:
         return
     if scanner.tokens[node] != ABSENT:
         for below in range(scanner.below[node, 0], scanner.below[node, 1]):
             scanner.tokens[below] = ABSENT
-    scanner.tokens[node] = new_token(kind, start, length)
+    scanner.tokens[node] = token
 
 
 @inlined
@@ -164,7 +173,7 @@ def _scan_key(
 ) -> tuple[int, int]:
     """Scan a key and its colon: where its value starts (or a fault), and the node of its path."""
     start = after_blanks(data, position, end) + 1
-    if data[start - 1] != QUOTE:
+    if byte_at(data, start - 1) != QUOTE:
         return BAD_JSON, NOWHERE
     scanned = scan_text(data, start)
     if scanned < 0:
@@ -174,9 +183,18 @@ def _scan_key(
         if scanned & 15 == TEXT:
             node = find(scanner.names, data, start, length, parent)
         else:
-            length = unescape(data, start, length, scanner.key, 0)
-            node = find(scanner.names, scanner.key, 0, length, parent)
+            node = _find_escaped(data, start, length, parent, scanner)
     position = after_blanks(data, scanned >> 4, end)
-    if data[position] != COLON:
+    if byte_at(data, position) != COLON:
         return BAD_JSON, NOWHERE
     return position + 1, node
+
+
+@compiled
+def _find_escaped(
+    data: NDArray[np.uint8], start: int, length: int, parent: int, scanner: Scanner
+) -> int:
+    """The node of a key that is written with escapes."""
+    begin = len(scanner.key) - 8 - length
+    end = unescape(data, start, length, scanner.key, begin)
+    return find(scanner.names, scanner.key, begin, end - begin, parent)

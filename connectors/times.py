@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.lean import inlined, lean
+from config.jit import compiled, inlined
 from connectors.tokens import COLON, MINUS, NINE, PLUS, POINT, ZERO
+from connectors.words import byte_at
 
 UNUSABLE = -(2**63)
 """What `instant_ms` returns for a text that is no time."""
@@ -21,16 +22,16 @@ _LETTER_T, _LETTER_Z, _BLANK = 0x54, 0x5A, 0x20
 _DATE_LENGTH, _MINUTE_LENGTH, _SECOND_LENGTH = 10, 16, 19
 
 
-@lean
+@compiled
 def instant_ms(data: NDArray[np.uint8], start: int, length: int) -> int:
-    """`YYYY-MM-DD`, then `T` or a blank, `HH:MM`, `:SS`, fraction, `Z` or `+HH:MM` or `+HHMM`, in ms.
+    """The instant of `YYYY-MM-DD`, T or a blank, `HH:MM`, `:SS`, `.fraction`, `Z` or `+HH[:]MM`.
 
-    A date alone is its midnight; without a zone it is UTC. A fraction is cut, not rounded. What is not
-    of this form, or no date of the calendar, is UNUSABLE.
+    A date alone is its midnight; without a zone it is UTC. A fraction is cut, not rounded. What is
+    not of this form, or no date of the calendar, is UNUSABLE.
     """
     if length < _DATE_LENGTH or length == _DATE_LENGTH + 1:
         return UNUSABLE
-    if data[start + 4] != MINUS or data[start + 7] != MINUS:
+    if byte_at(data, start + 4) != MINUS or byte_at(data, start + 7) != MINUS:
         return UNUSABLE
     century, year = _two_digits(data, start), _two_digits(data, start + 2)
     month, day = _two_digits(data, start + 5), _two_digits(data, start + 8)
@@ -47,29 +48,29 @@ def instant_ms(data: NDArray[np.uint8], start: int, length: int) -> int:
     return days * DAY_MS + of_day_ms
 
 
-@lean
+@compiled
 def _of_day_ms(data: NDArray[np.uint8], start: int, length: int) -> int:
-    """Milliseconds from midnight UTC of the text's date, less what its zone is ahead, or UNUSABLE."""
+    """Milliseconds since midnight of the text's date, less what its zone is ahead; or UNUSABLE."""
     if length < _MINUTE_LENGTH:
         return UNUSABLE
-    if data[start + 10] != _LETTER_T and data[start + 10] != _BLANK:
+    if byte_at(data, start + 10) != _LETTER_T and byte_at(data, start + 10) != _BLANK:
         return UNUSABLE
     hour, minute, second = _two_digits(data, start + 11), _two_digits(data, start + 14), 0
-    if data[start + 13] != COLON or hour < 0 or hour > 23 or minute < 0 or minute > 59:
+    if byte_at(data, start + 13) != COLON or hour < 0 or hour > 23 or minute < 0 or minute > 59:
         return UNUSABLE
     position, end, fraction_ms = start + _MINUTE_LENGTH, start + length, 0
-    if position < end and data[position] == COLON:
+    if position < end and byte_at(data, position) == COLON:
         if length < _SECOND_LENGTH:
             return UNUSABLE
         second = _two_digits(data, position + 1)
         position = start + _SECOND_LENGTH
         if second < 0 or second > 59:
             return UNUSABLE
-        if position < end and data[position] == POINT:
+        if position < end and byte_at(data, position) == POINT:
             digits, unit_ms = 0, 100
             position += 1
-            while position < end and ZERO <= data[position] <= NINE:
-                fraction_ms += (np.int64(data[position]) - ZERO) * unit_ms
+            while position < end and ZERO <= byte_at(data, position) <= NINE:
+                fraction_ms += (byte_at(data, position) - ZERO) * unit_ms
                 unit_ms //= 10
                 digits += 1
                 position += 1
@@ -84,24 +85,24 @@ def _of_day_ms(data: NDArray[np.uint8], start: int, length: int) -> int:
 @inlined
 def _zone_ms(data: NDArray[np.uint8], position: int, end: int) -> int:
     """How far the zone is ahead of UTC, or UNUSABLE."""
-    if position == end or (data[position] == _LETTER_Z and position + 1 == end):
+    if position == end or (byte_at(data, position) == _LETTER_Z and position + 1 == end):
         return 0
-    if data[position] != PLUS and data[position] != MINUS:
+    if byte_at(data, position) != PLUS and byte_at(data, position) != MINUS:
         return UNUSABLE
-    colon = 1 if position + 6 == end and data[position + 3] == COLON else 0
+    colon = 1 if position + 6 == end and byte_at(data, position + 3) == COLON else 0
     if position + 5 + colon != end:
         return UNUSABLE
     hours, minutes = _two_digits(data, position + 1), _two_digits(data, end - 2)
     if hours < 0 or hours > 23 or minutes < 0 or minutes > 59:
         return UNUSABLE
     ahead_ms = (hours * 60 + minutes) * MINUTE_MS
-    return ahead_ms if data[position] == PLUS else -ahead_ms
+    return ahead_ms if byte_at(data, position) == PLUS else -ahead_ms
 
 
 @inlined
 def _two_digits(data: NDArray[np.uint8], position: int) -> int:
     """The number that two digits make, or -1."""
-    tens, ones = np.int64(data[position]) - ZERO, np.int64(data[position + 1]) - ZERO
+    tens, ones = byte_at(data, position) - ZERO, byte_at(data, position + 1) - ZERO
     if tens < 0 or tens > 9 or ones < 0 or ones > 9:
         return -1
     return tens * 10 + ones
@@ -109,7 +110,7 @@ def _two_digits(data: NDArray[np.uint8], position: int) -> int:
 
 @inlined
 def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970 of a date, or UNUSABLE (H. Hinnant, days_from_civil; years begin in March)."""
+    """Days since 1970 of a date (H. Hinnant: days_from_civil, in years from March), or UNUSABLE."""
     if year < 1 or month < 1 or month > 12 or day < 1:
         return UNUSABLE
     is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)

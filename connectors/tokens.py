@@ -1,7 +1,8 @@
 """Tokens of JSON, and the scanning of those that hold no others: texts, numbers, literals.
 
-Scanning is strict, as Python's `json` is, and stops at the first fault. Each record must be followed by a
-control character and by eight readable bytes: so no scan runs beyond its record, without a test for it.
+Scanning is strict, as Python's `json` is, and stops at the first fault. Each record must be
+followed by a control character and by eight readable bytes: so no scan runs beyond its record,
+without a test for it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.lean import inlined, lean
+from config.jit import compiled, inlined
 from connectors.reasons import code_of
-from connectors.words import plain_run_end, word_at
+from connectors.words import byte_at, plain_run_end, word_at
 
 ABSENT, NULL, FALSE, TRUE, NUMBER, TEXT, ESCAPED_TEXT, OBJECT, ARRAY = range(9)
 """Kinds of tokens. An escaped text holds backslashes that `unescape` resolves."""
+
+START_SHIFT = 21
+"""A token is its start << START_SHIFT | its length << 4 | its kind."""
 
 BAD_JSON = -code_of("bad_json")
 NOT_A_NUMBER = -code_of("not_a_number")
@@ -37,7 +41,7 @@ _3_BYTES, _4_BYTES, _5_BYTES = np.uint64(2**24 - 1), np.uint64(2**32 - 1), np.ui
 @inlined
 def new_token(kind: int, start: int, length: int) -> int:
     """A token in one number; its text is bytes start .. start + length."""
-    return start << 21 | length << 4 | kind
+    return start << START_SHIFT | length << 4 | kind
 
 
 @inlined
@@ -49,7 +53,7 @@ def kind_of(token: int) -> int:
 @inlined
 def start_of(token: int) -> int:
     """Where a token's text starts."""
-    return token >> 21
+    return token >> START_SHIFT
 
 
 @inlined
@@ -61,7 +65,7 @@ def length_of(token: int) -> int:
 @inlined
 def scan_scalar(data: NDArray[np.uint8], position: int) -> int:
     """Scan what starts here and is neither object nor array: its end << 4 | kind, or a fault."""
-    byte = data[position]
+    byte = byte_at(data, position)
     if byte == QUOTE:
         return scan_text(data, position + 1)
     if byte == MINUS or ZERO <= byte <= NINE:
@@ -82,11 +86,11 @@ def scan_scalar(data: NDArray[np.uint8], position: int) -> int:
 
 @inlined
 def scan_text(data: NDArray[np.uint8], position: int) -> int:
-    """Scan a text from after its opening quote to after its closing one: end << 4 | kind, or a fault."""
+    """Scan a text, from after its opening quote to after its closing one: end << 4 | kind."""
     kind = TEXT
     while True:
         position = plain_run_end(data, position)
-        byte = data[position]
+        byte = byte_at(data, position)
         if byte == QUOTE:
             return (position + 1) << 4 | kind
         if byte == BACKSLASH:
@@ -98,10 +102,10 @@ def scan_text(data: NDArray[np.uint8], position: int) -> int:
             return BAD_JSON
 
 
-@lean
+@compiled
 def character_end(data: NDArray[np.uint8], position: int) -> int:
     """Where the character of several bytes (strict UTF-8) at `position` ends, or -1."""
-    first, second = data[position], data[position + 1]
+    first, second = byte_at(data, position), byte_at(data, position + 1)
     if first < 0xC2 or first > 0xF4:
         return -1
     low = 0xA0 if first == 0xE0 else 0x90 if first == 0xF0 else 0x80
@@ -110,33 +114,33 @@ def character_end(data: NDArray[np.uint8], position: int) -> int:
         return -1
     end = position + (2 if first < 0xE0 else 3 if first < 0xF0 else 4)
     for rest in range(position + 2, end):
-        if data[rest] & 0xC0 != 0x80:
+        if byte_at(data, rest) & 0xC0 != 0x80:
             return -1
     return end
 
 
-@lean
+@compiled
 def is_utf8(data: NDArray[np.uint8], position: int, end: int) -> bool:
     """Whether the bytes up to `end`, where a control character stands, are strict UTF-8."""
     while position < end:
-        position = position + 1 if data[position] < 0x80 else character_end(data, position)
+        position = position + 1 if byte_at(data, position) < 0x80 else character_end(data, position)
         if position < 0:
             return False
     return True
 
 
-@lean
+@compiled
 def _escape_end(data: NDArray[np.uint8], position: int) -> int:
     """Where the escape at `position` ends, or -1."""
-    byte = data[position + 1]
+    byte = byte_at(data, position + 1)
     if byte == _LETTER_U:
         for digit in range(position + 2, position + 6):
-            if hex_value(data[digit]) < 0:
+            if hex_value(byte_at(data, digit)) < 0:
                 return -1
         return position + 6
-    if byte == QUOTE or byte == BACKSLASH or byte == 0x2F:
+    if byte in (QUOTE, BACKSLASH) or byte == 47:
         return position + 2
-    if byte == 0x62 or byte == _LETTER_F or byte == _LETTER_N or byte == 0x72 or byte == _LETTER_T:
+    if byte == 98 or byte in (_LETTER_F, _LETTER_N, _LETTER_T) or byte == 114:
         return position + 2
     return -1
 
@@ -155,21 +159,21 @@ def hex_value(byte: int) -> int:
 @inlined
 def _scan_number(data: NDArray[np.uint8], position: int) -> int:
     """Scan a number; what follows it is not looked at."""
-    if data[position] == MINUS:
+    if byte_at(data, position) == MINUS:
         position += 1
-        if data[position] == _CAPITAL_I and word_at(data, position) == _INFINITY:
+        if byte_at(data, position) == _CAPITAL_I and word_at(data, position) == _INFINITY:
             return NOT_A_NUMBER
     end = _digits_end(data, position)
-    if end == position or (data[position] == ZERO and end > position + 1):
+    if end == position or (byte_at(data, position) == ZERO and end > position + 1):
         return BAD_JSON
-    if data[end] == POINT:
+    if byte_at(data, end) == POINT:
         position = end + 1
         end = _digits_end(data, position)
         if end == position:
             return BAD_JSON
-    if data[end] | CASE == _LETTER_E:
+    if byte_at(data, end) | CASE == _LETTER_E:
         position = end + 1
-        if data[position] == PLUS or data[position] == MINUS:
+        if byte_at(data, position) == PLUS or byte_at(data, position) == MINUS:
             position += 1
         end = _digits_end(data, position)
         if end == position:
@@ -179,6 +183,6 @@ def _scan_number(data: NDArray[np.uint8], position: int) -> int:
 
 @inlined
 def _digits_end(data: NDArray[np.uint8], position: int) -> int:
-    while ZERO <= data[position] <= NINE:
+    while ZERO <= byte_at(data, position) <= NINE:
         position += 1
     return position

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -12,7 +13,8 @@ TRIGGER = "beckon.trigger"
 SUPPRESSED = "beckon.suppressed"
 GOAL = "beckon.goal"
 TAG = "beckon.tag"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = date(1970, 1, 1)
+_DAY_MS = 86_400_000
 
 
 class Instance(Struct, frozen=True, kw_only=True):
@@ -107,15 +109,23 @@ def instant_text(at_ms: int) -> str:
     >>> instant_text(1_767_225_600_123)
     '2026-01-01T00:00:00.123Z'
     """
-    moment = _EPOCH + timedelta(milliseconds=at_ms)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    days, rest = divmod(at_ms, _DAY_MS)
+    seconds, ms = divmod(rest, 1000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{_day_text(days)}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
+
+
+@lru_cache(maxsize=1024)
+def _day_text(days: int) -> str:
+    return (_EPOCH + timedelta(days=days)).isoformat()
 
 
 def decision_id(*parts: str) -> str:
     """The deterministic id of what these parts name: 32 hex digits.
 
     >>> decision_id("beckon.trigger", "ada", "win_back", "", "0", "hello")
-    'c2e9e03a9c3e1ad1fa2b4fbe3dd1ff0a'
+    '326871e24d2113c71af831e8de4a1cfd'
     """
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 

@@ -1,6 +1,7 @@
 """Bytes, eight at a time: what the scanner and the table of names are built from.
 
-Whoever calls these guarantees that eight bytes can be read from `position` on. Words are little endian.
+Whoever calls these guarantees that eight bytes can be read from `position` on. Words are little
+endian.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.lean import inlined, lean
+from config.jit import compiled, inlined
 
 _EACH = np.uint64(0x0101010101010101)
 _HIGH = np.uint64(0x8080808080808080)
@@ -18,6 +19,12 @@ _BLANKS = np.uint64(0x2020202020202020)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _FACTOR = np.uint64(0xC6A4A7935BD1E995)
 _ONE, _EIGHT, _47, _56 = np.uint64(1), np.uint64(8), np.uint64(47), np.uint64(56)
+
+
+@inlined
+def byte_at(data: NDArray[np.uint8], position: int) -> int:
+    """One byte. Without this numba asks at each access whether the position counts from the end."""
+    return int(data[np.uint64(position)])
 
 
 @inlined
@@ -47,10 +54,10 @@ def first_bytes(data: NDArray[np.uint8], position: int, length: int) -> np.uint6
 
 @inlined
 def plain_run_end(data: NDArray[np.uint8], position: int) -> int:
-    """Where a run of plain text ends: at a quote, a backslash, a control character or a byte >= 0x80.
+    """Where plain text ends: at a quote, a backslash, a control character or a byte from 0x80 on.
 
-    A control character must follow the text. In each sum the lowest marked byte is exact, as borrows
-    only move upwards.
+    A control character must follow the text. In each sum the lowest marked byte is exact, as
+    borrows only move upwards.
     """
     while True:
         word = word_at(data, position)
@@ -60,7 +67,7 @@ def plain_run_end(data: NDArray[np.uint8], position: int) -> int:
         marks = (marks | ((word - _BLANKS) & ~word) | word) & _HIGH
         if marks != np.uint64(0):
             below = (marks & (~marks + _ONE)) - _ONE
-            return position - 1 + np.int64(((below & _EACH) * _EACH) >> _56)
+            return position - 1 + int(np.int64(((below & _EACH) * _EACH) >> _56))
         position += 8
 
 
@@ -75,10 +82,11 @@ def same_bytes(
             return False
         done += 8
     rest = length - done
-    return first_bytes(data, position + done, rest) == first_bytes(other, start + done, rest)
+    ends = first_bytes(data, position + done, rest), first_bytes(other, start + done, rest)
+    return bool(ends[0] == ends[1])
 
 
-@lean
+@compiled
 def hash_text(data: NDArray[np.uint8], start: int, length: int) -> np.uint64:
     """MurmurHash64A of a text, seed 0: the same in every process, so it may be stored."""
     mixed = np.uint64(length) * _FACTOR

@@ -28,7 +28,7 @@ from flows.plan_words import (
     SETTLES,
 )
 from flows.tags import settle
-from state.instances import earliest_due, first_instance
+from state.instances import earliest_due, first_instance, journey_of
 from state.layout import (
     MESSAGE_NEXT,
     MESSAGES,
@@ -89,6 +89,16 @@ def pass_time(machine: Machine, touched: NDArray[np.uint8], users: int, clock_ms
         earliest = min(earliest, memory.deadline[slot])
     memory.tally[EARLIEST] = earliest
     return True
+
+
+@compiled
+def pending_stages(machine: Machine, users: int, counts: NDArray[np.int64]) -> None:
+    """Count the pending stages of all users, by walking their instances, into `counts` (journeys,)."""
+    for slot in range(users):
+        node = first_instance(machine.memory, machine.plan, slot)
+        while node != 0:
+            counts[journey_of(machine.memory, node)] += 1
+            node = machine.memory.nodes[node]
 
 
 @compiled

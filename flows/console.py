@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from config.jit import cache_directory
+from flows.apply import apply_events
 from flows.exits import DONE, INTERRUPTED, PROBLEMS
 from flows.replay import ReplayOptions, replay
 from flows.show import show, summary_tables
@@ -72,7 +73,10 @@ def close(summary: Summary, *, as_json: bool, on_stderr: bool = False) -> int:
 
 
 def note_compiling() -> None:
-    """Say so when this run has to compile first; raises `OSError` where that cannot be kept."""
+    """Say so when this run has to compile first; raises `OSError` where that cannot be kept.
+
+    The hot loop is the last and largest to be compiled, and of a run without events it is not.
+    """
     directory = cache_directory()
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,7 @@ def note_compiling() -> None:
             f"{directory}: expected a place to keep compiled code, got: {error.strerror}; "
             "set BECKON_CACHE to a directory that can be written"
         ) from error
-    if not any(directory.rglob("*.nbi")):
+    if not any(directory.rglob(f"*.{apply_events.__name__}-*.nbi")):
         click.echo("compiling the engine, once for this version (about a minute)...", err=True)
 
 
@@ -121,7 +125,6 @@ def progress() -> Iterator[Callable[[int], None]]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} records"),
-        TextColumn("{task.speed:,.0f}/s"),
         TimeElapsedColumn(),
     )
     shown = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)

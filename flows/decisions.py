@@ -33,19 +33,31 @@ from flows.report import NO_CHANNEL
 from state.texts import Texts, text_of
 
 REASONS_OF_CHANNEL = (out.SENT, out.SHADOW, out.HOLDOUT)
+KNOWN_TEXTS_MAX = 65_536
 _Cells = list[int]
 
 
 class Names:
-    """Numbers to names for one partition: users, texts, features, tags, journeys."""
+    """Numbers to names for one partition: users, texts, features, tags, journeys.
+
+    It remembers texts that it has looked up; `forget` is called when their numbers change.
+    """
 
     def __init__(self, config: Config, users: Texts, texts: Texts) -> None:
         self.config = config
         self.users = users
         self.texts = texts
-        self._tag_names = [tag.name for tag in config.tags]
+        self._known: dict[int, str] = {}
+        self._known_tags: dict[int, list[str]] = {}
+        self._features = [
+            (feature.name, feature.value, feature.keep) for feature in config.features
+        ]
         self._minor_units = 10.0**config.shop.minor_digits
         self._channels = list(config.shop.channels)
+
+    def forget(self) -> None:
+        """The table of texts was made anew: its numbers mean other texts."""
+        self._known.clear()
 
     def user(self, slot: int) -> bytes:
         """A user's id."""
@@ -53,7 +65,12 @@ class Names:
 
     def text(self, number: int) -> str:
         """A text that events named."""
-        return text_of(self.texts, number).decode()
+        known = self._known.get(number)
+        if known is None:
+            if len(self._known) >= KNOWN_TEXTS_MAX:
+                self._known.clear()
+            known = self._known[number] = text_of(self.texts, number).decode()
+        return known
 
     def key(self, number: int) -> str | None:
         """An instance's key, None for "no key"."""
@@ -65,24 +82,26 @@ class Names:
 
     def tags(self, held: int) -> list[str]:
         """The names of the tags in these bits."""
-        return [name for index, name in enumerate(self._tag_names) if held >> index & 1]
+        known = self._known_tags.get(held)
+        if known is None:
+            if len(self._known_tags) >= KNOWN_TEXTS_MAX:
+                self._known_tags.clear()
+            known = [tag.name for index, tag in enumerate(self.config.tags) if held >> index & 1]
+            self._known_tags[held] = known
+        return known
 
     def features(self, values: list[float], recent: list[int]) -> dict[str, float | str | list[str]]:
         """Features by name, missing ones left out; `recent` are the cells of the lists of texts."""
         found: dict[str, float | str | list[str]] = {}
         at = 0
-        for feature, value in zip(self.config.features, values, strict=True):
-            if feature.value == "number":
-                if value == value:
-                    found[feature.name] = value
-            elif feature.value == "text":
-                if value == value:
-                    found[feature.name] = self.text(int(value))
-            else:
-                texts = [self.text(number) for number in recent[at : at + feature.keep] if number]
-                at += feature.keep
+        for (name, kind, keep), value in zip(self._features, values, strict=True):
+            if kind == "texts":
+                texts = [self.text(number) for number in recent[at : at + keep] if number]
+                at += keep
                 if texts:
-                    found[feature.name] = texts
+                    found[name] = texts
+            elif value == value:
+                found[name] = value if kind == "number" else self.text(int(value))
         return found
 
     def line(self, cells: _Cells) -> Line:
@@ -200,21 +219,21 @@ class Batch:
 
     def _hold_out(self, decisions: NDArray[np.int64]) -> None:
         """The last gate: what would be sent to a user in the journey's holdout is not."""
-        journeys = self._journeys
-        for cells in decisions:
-            journey = journeys[cells[out.JOURNEY]]
-            if cells[out.OUTCOME] == out.SENT and journey.holdout > 0.0:
-                user = self._names.user(int(cells[out.USER]))
+        for row in np.flatnonzero(decisions[:, out.OUTCOME] == out.SENT).tolist():
+            journey = self._journeys[decisions[row, out.JOURNEY]]
+            if journey.holdout > 0.0:
+                user = self._names.user(decisions[row, out.USER])
                 if held_out(journey.name, user, journey.holdout):
-                    cells[out.OUTCOME] = out.HOLDOUT
+                    decisions[row, out.OUTCOME] = out.HOLDOUT
 
     def _rows(self, *, triggers_only: bool) -> list[tuple[tuple[int, int], _Cells, bytes]]:
         """((part, row), cells, user id) of decisions in order of place."""
         found = []
         for number, part in enumerate(self._parts):
-            for row, cells in enumerate(part.decisions.tolist()):
-                if triggers_only and cells[out.OUTCOME] != out.SENT:
-                    continue
+            outcomes = part.decisions[:, out.OUTCOME]
+            wanted = outcomes == out.SENT if triggers_only else outcomes >= 0
+            for row in np.flatnonzero(wanted).tolist():
+                cells = part.decisions[row].tolist()
                 found.append(((number, row), cells, self._names.user(cells[out.USER])))
         found.sort(key=lambda row: self._place(row[1], row[2]))
         return found
@@ -229,7 +248,7 @@ class Batch:
             -self._journeys[journey].priority,
             journey,
             key != 0,
-            text_of(self._names.texts, key) if key else b"",
+            self._names.text(key).encode() if key else b"",
             cells[out.ENTRY],
             cells[out.STAGE],
         )

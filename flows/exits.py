@@ -51,9 +51,9 @@ def told(error: Exception) -> int:
         return WORLD
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(error)
-    name = type(error).__name__
+    first_line = next(iter(str(error).splitlines()), "")
     click.echo(
-        f"beckon: a fault of Beckon's own, please report it: {name}: {error}; "
+        f"beckon: a fault of Beckon's own, please report it: {type(error).__name__}: {first_line}; "
         f"{TRACEBACK_VARIABLE}=1 shows where",
         err=True,
     )

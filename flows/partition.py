@@ -15,7 +15,7 @@ from connectors.columns import Columns
 from connectors.triggers import instant_text
 from connectors.words import hash_text
 from flows import output as out
-from flows.apply import NODES_MARGIN, apply_events, pass_time, set_deadline
+from flows.apply import NODES_MARGIN, apply_events, pass_time, pending_stages, set_deadline
 from flows.decisions import Batch, Names
 from flows.features import LAST_TOUCHED, read_features
 from flows.machine import Machine, new_scratch
@@ -102,6 +102,7 @@ class Engine:
         features = len(config.features)
         recent = sum(feature.keep for feature in config.features if feature.kind == "recent")
         comparisons = self._made.comparisons
+        self._names = Names(config, self._users, self._texts)
         self._scratch = new_scratch(features, len(self._made.columns), comparisons)
         self._output = out.new_output(features, recent, comparisons, len(config.tags))
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
@@ -128,7 +129,7 @@ class Engine:
             next_offset: the offset after the last record that was read.
         """
         self._make_room(columns)
-        batch = Batch(self._names())
+        batch = Batch(self._names)
         hashes = columns.message_hash.view(np.int64)
         columns = columns._replace(message_hash=hashes)
         template = self._made.layout.template
@@ -144,7 +145,7 @@ class Engine:
 
     def drain(self) -> Batch:
         """Decide all that is pending, however far ahead; the clock is then the last instant."""
-        batch = Batch(self._names())
+        batch = Batch(self._names)
         self._memory.tally[LAST_INSTANT] = self.checkpoint.clock_ms
         self._pass_time(batch, self.checkpoint.clock_ms + DRAIN_MS)
         clock_ms = max(self.checkpoint.clock_ms, int(self._memory.tally[LAST_INSTANT]))
@@ -206,7 +207,7 @@ class Engine:
     def profiles(self) -> Iterator[bytes]:
         """Readable profiles as of the clock, JSON lines, sorted by user id."""
         users = sorted((text_of(self._users, slot), slot) for slot in range(self._user_count()))
-        names = self._names()
+        names = self._names
         for user, slot in users:
             yield msgspec.json.encode(self._profile(names, user, slot))
 
@@ -252,11 +253,9 @@ class Engine:
 
     def _pending(self) -> list[int]:
         """Pending stages per journey, counted by walking all instances."""
-        counts = [0] * len(self._config.journeys)
-        for slot in range(self._user_count()):
-            for node in self._instances(slot):
-                counts[journey_of(self._memory, node)] += 1
-        return counts
+        counts = np.zeros(len(self._config.journeys), np.int64)
+        pending_stages(self._machine(), self._user_count(), counts)
+        return [int(count) for count in counts]
 
     def _slot_of(self, user: bytes) -> int:
         data = np.frombuffer(user + READ_AHEAD, np.uint8)
@@ -265,9 +264,6 @@ class Engine:
 
     def _user_count(self) -> int:
         return int(self._users.fill[COUNT])
-
-    def _names(self) -> Names:
-        return Names(self._config, self._users, self._texts)
 
     def _machine(self) -> Machine:
         return Machine(self._memory, self._made.plan, self._texts, self._scratch, self._output)
@@ -281,9 +277,11 @@ class Engine:
         self._memory = with_users(
             self._memory, self._made.layout.words, self._user_count() + events
         )
-        touched = np.zeros(len(self._memory.deadline), np.uint8)
-        touched[: len(self._touched)] = self._touched
-        self._touched = touched
+        self._names.users, self._names.texts = self._users, self._texts
+        if len(self._touched) < len(self._memory.deadline):
+            touched = np.zeros(len(self._memory.deadline), np.uint8)
+            touched[: len(self._touched)] = self._touched
+            self._touched = touched
         self._memory = with_nodes(self._memory, NODES_MARGIN)
 
     def _empty_buffers(self, batch: Batch, *, moved: bool) -> None:
@@ -327,6 +325,7 @@ class Engine:
             self._texts = self._packer.unpack(self._memory, plan, self._texts, slot, row)
             set_deadline(self._machine(), slot)
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
+        self._names.users, self._names.texts = self._users, self._texts
         for index, pending in enumerate(self._pending()):
             self._memory.tally[TALLY_WORDS + 2 * index + 1] = pending
         self._previous = encode_checkpoint(checkpoint)

@@ -30,8 +30,9 @@ def summary_tables(summary: Summary) -> list[RenderableType]:
     suppressed = _suppressed_table(summary)
     if suppressed.row_count:
         tables.append(suppressed)
-    if any(summary.tags.values()):
-        tables.append(counts_table("tags held", summary.tags))
+    held = {name: count for name, count in summary.tags.items() if count}
+    if held:
+        tables.append(counts_table("tags held", held))
     if summary.sums_close:
         tables.append("Every scheduled stage has exactly one outcome: the sums close.")
     return tables

@@ -7,6 +7,7 @@ what was sent but not yet received).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import BinaryIO
 
@@ -25,6 +26,8 @@ from flows.simulate_visits import visit_events
 START_MS = 1_767_225_600_000
 """2026-01-01T00:00:00Z."""
 
+USERS_END, SEED_END = 10**9, 2**64
+
 TRUTH_DAYS = 7
 TRUTH = (
     '{"user":"%s","at":"%s","purchase_7d":%.6f,"purchase_30d":%.6f,"churn_30d":%.6f,"churned":%s}\n'
@@ -42,8 +45,12 @@ class SimulateOptions(Struct, frozen=True, kw_only=True):
     currency: str = "EUR"
 
     def __post_init__(self) -> None:
-        if self.users < 1 or self.days < 1 or self.seed < 0:
-            raise ValueError("expected at least one user, one day and a seed from 0 on")
+        if not 1 <= self.users < USERS_END or self.days < 1:
+            raise ValueError(f"expected 1 to {USERS_END - 1} users and at least one day")
+        if not 0 <= self.seed < SEED_END:
+            raise ValueError(f"expected a seed from 0 to {SEED_END - 1}")
+        if not re.fullmatch("[A-Z]{3}", self.currency):
+            raise ValueError("expected a currency of three capital letters")
         if self.start_ms % DAY_MS:
             raise ValueError("expected a midnight (UTC) to start from")
         shares = (self.rates.late, self.rates.duplicate, self.rates.reordered, self.rates.broken)
@@ -114,7 +121,7 @@ def _one_day(customers: Customers, day: tuple[int, int], random: np.random.Gener
 
 def _kinds(events: Events) -> dict[str, int]:
     """How many of what a reader of the summary asks for."""
-    counted = {"carts filled": Kind.ADDED, "orders": Kind.ORDER, "unsubscribed": Kind.UNSUBSCRIBED}
+    counted = {"additions": Kind.ADDED, "orders": Kind.ORDER, "unsubscribed": Kind.UNSUBSCRIBED}
     return {name: int((events.kind == kind).sum()) for name, kind in counted.items()}
 
 

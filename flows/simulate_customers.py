@@ -182,7 +182,7 @@ def outlook(customers: Customers, rows: NDArray[np.int64], epoch_day: int) -> Ou
 
 
 def _outlook_part(customers: Customers, rows: NDArray[np.int64], epoch_day: int) -> Outlook:
-    chain = _Chain(customers, rows)
+    chain = DaysAhead(customers, rows)
     now = np.arange(len(rows)), customers.mood[rows]
     churned = customers.churned[rows]
     week = chain.no_order(epoch_day, 7)[now]
@@ -195,8 +195,8 @@ def _outlook_part(customers: Customers, rows: NDArray[np.int64], epoch_day: int)
     )
 
 
-class _Chain:
-    """The customers' days as a Markov chain over moods; all arrays are (customers, MOODS)."""
+class DaysAhead:
+    """The days of customers as a Markov chain over moods; all arrays are (customers, MOODS)."""
 
     def __init__(self, customers: Customers, rows: NDArray[np.int64]) -> None:
         cart = _capped(customers.cart_share[rows, None] * CART, SHARE_MAX)

@@ -31,6 +31,7 @@ BROWSE_KINDS = np.array([Kind.PAGE, Kind.LIST, Kind.SEARCH, Kind.VIEWED])
 BROWSE_LIMITS = np.array([0.10, 0.28, 0.36])
 SAME_CATEGORY = 0.75
 SECOND_ADD, THIRD_ADD, ADDS_MAX = 0.35, 0.12, 3
+TAKES_TWO = 0.15
 REMOVES, LOOKS_AT_CART, LEAVES_AT_CHECKOUT = 0.2, 0.4, 0.18
 STEP_MS_MIN, STEP_MS_MEAN = 900, 24_000
 CART_DAYS = 3
@@ -57,8 +58,8 @@ def visit_events(
     user, count = visits.user, len(visits.user)
     category = pick_categories(customers, user, random)
     _renew_carts(customers, user[visits.cart], number)
-    more = (random.random(count) < SECOND_ADD) + (random.random(count) < THIRD_ADD)
-    adds = np.where(visits.cart, 1 + more, 0)
+    adds = 1 + (random.random(count) < SECOND_ADD) + (random.random(count) < THIRD_ADD)
+    adds = np.where(visits.cart, adds, 0)
     blocks = [_browsing(customers, user, category, random)]
     blocks += _adding(customers, user, (category, adds), random)
     blocks.append(_removing(customers, user, adds, random))
@@ -103,7 +104,7 @@ def _adding(
         visit = np.flatnonzero(adds > turn)
         who = user[visit]
         item = pick_items(customers, who, category[visit], random)
-        quantity = 1 + (random.random(len(visit)) < 0.15)
+        quantity = 1 + (random.random(len(visit)) < TAKES_TWO)
         taken, lines = with_line(customers.cart_lines[who], item, quantity)
         customers.cart_lines[who] = lines
         visit, line = visit[taken], line_of(item, quantity)[taken]
@@ -127,12 +128,11 @@ def _removing(
 def _deciding(customers: Customers, visits: Visits, random: np.random.Generator) -> list[_Block]:
     """The rest of each visit: landing, first identification, cart, checkout, order."""
     count = len(visits.user)
-    full = visits.cart & (customers.cart_lines[visits.user] != 0)
-    assert np.all(full == visits.cart), "a cart that was filled holds something"
-    draw = random.random((2, count))
-    checkout = visits.order | full & (draw[0] < LEAVES_AT_CHECKOUT)
-    looks = visits.order | full & (draw[1] < LOOKS_AT_CART)
     lines = customers.cart_lines[visits.user]
+    assert np.all(lines[visits.cart] != 0), "a cart that was filled holds something"
+    draw = random.random((2, count))
+    checkout = visits.order | visits.cart & (draw[0] < LEAVES_AT_CHECKOUT)
+    looks = visits.order | visits.cart & (draw[1] < LOOKS_AT_CART)
     identified = visits.first & ~customers.guest[visits.user]
     everyone = np.ones(count, bool)
     plan: tuple[tuple[Flags, float, int, Integers | None], ...] = (

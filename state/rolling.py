@@ -94,42 +94,55 @@ def ring_total(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) 
     """The sum of all cells whose tiles count at `now_ms`."""
     words = slot * plan.ints[ROW_WORDS]
     wide = plan.ints[record + AT64]
-    window = plan.ints[record + WINDOW]
-    if window == 0:
+    if plan.ints[record + WINDOW] == 0:
         return memory.rows64[words + wide]
+    oldest, count = _tiles_counting(memory, plan, record, words, now_ms)
     cells = plan.ints[record + CELLS]
-    head = memory.rows32[2 * words + plan.ints[record + AT32]]
-    oldest = max((now_ms - window) // plan.ints[record + TILE], head - cells + 1)
-    count = head - oldest + 1
-    if count <= 0:
-        return 0
+    first = oldest % cells
+    to_end = min(count, cells - first)
     total = 0
-    at = head % cells
-    cells16 = 4 * words + plan.ints[record + AT16]
-    for _ in range(count):
-        total += memory.rows64[words + wide + at] if wide != 0 else memory.rows16[cells16 + at]
-        at = at - 1 if at > 0 else cells - 1
+    if wide != 0:
+        for at in range(words + wide + first, words + wide + first + to_end):
+            total += memory.rows64[at]
+        for at in range(words + wide, words + wide + count - to_end):
+            total += memory.rows64[at]
+        return total
+    narrow = 4 * words + plan.ints[record + AT16]
+    for at in range(narrow + first, narrow + first + to_end):
+        total += memory.rows16[at]
+    for at in range(narrow, narrow + count - to_end):
+        total += memory.rows16[at]
     return total
+
+
+@compiled
+def _tiles_counting(
+    memory: Memory, plan: Plan, record: int, words: int, now_ms: int
+) -> tuple[int, int]:
+    """The oldest tile of a ring that counts at `now_ms`, and how many do, up to the head."""
+    head = int(memory.rows32[2 * words + plan.ints[record + AT32]])
+    tile, window = plan.ints[record + TILE], plan.ints[record + WINDOW]
+    oldest = max(max((now_ms - window) // tile, head - plan.ints[record + CELLS] + 1), 0)
+    return oldest, max(0, head - oldest + 1)
 
 
 @compiled
 def ring_turns_at(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -> int:
     """When the oldest non-empty tile that counts at `now_ms` leaves the window; NEVER if none does."""
-    words = slot * plan.ints[ROW_WORDS]
     window = plan.ints[record + WINDOW]
     if window == 0:
         return NEVER
+    words = slot * plan.ints[ROW_WORDS]
+    oldest, count = _tiles_counting(memory, plan, record, words, now_ms)
     wide = plan.ints[record + AT64]
+    narrow = 4 * words + plan.ints[record + AT16]
     cells = plan.ints[record + CELLS]
-    tile = plan.ints[record + TILE]
-    cells16 = 4 * words + plan.ints[record + AT16]
-    head = memory.rows32[2 * words + plan.ints[record + AT32]]
-    oldest = max(max((now_ms - window) // tile, head - cells + 1), 0)
-    for index in range(oldest, head + 1):
-        at = index % cells
-        value = memory.rows64[words + wide + at] if wide != 0 else memory.rows16[cells16 + at]
+    at = oldest % cells
+    for tile in range(oldest, oldest + count):
+        value = memory.rows64[words + wide + at] if wide != 0 else memory.rows16[narrow + at]
         if value != 0:
-            return (index + 1) * tile + window
+            return (tile + 1) * plan.ints[record + TILE] + window
+        at = at + 1 if at + 1 < cells else 0
     return NEVER
 
 

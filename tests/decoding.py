@@ -1,4 +1,4 @@
-"""Around the decoder: lines to batches, columns back to events as the reference decoder has them."""
+"""Around the decoder: lines to batches, columns to events as the reference decoder has them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,11 @@ def small_config(*, strict: bool = False, currency: str = "EUR") -> Config:
         zone="UTC",
         strict=strict,
         rates={"USD": 0.92, "JPY": 0.0062, "XAU": 1e15},
-        vocabulary={"order_paid": "Order Completed", "Search": "Searched", "added": "Product Added"},
+        vocabulary={
+            "order_paid": "Order Completed",
+            "Search": "Searched",
+            "added": "Product Added",
+        },
     )
     return Config(shop=shop, events=events, features=(), tags=(), journeys=(), version="")
 
@@ -105,7 +109,7 @@ def decode_all(
 
 
 def to_events(columns: Columns, decoder: Decoder, config: Config) -> list[Event]:
-    """The rows of columns as events; names of unknown ones, and message ids, are not in columns: ""."""
+    """The rows of columns as events; what columns do not hold is "": unknown names, message ids."""
     events = []
     for row in range(len(columns.offset)):
         index = int(columns.event[row])

@@ -17,11 +17,8 @@ from msgspec import Struct
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("config", "connectors", "state", "flows", "tests")
 SECONDS_MAX = 300
-PLAIN = {
-    "config/jit.py": "from tests.plain import compiled",
-    "connectors/lean.py": "from tests.plain import compiled\n\nlean = inlined = compiled",
-}
-"""What a copy's modules end with, so that nothing is compiled."""
+PLAIN = "\n\nfrom tests.plain import compiled\n\ninlined = compiled\n"
+"""What `config/jit.py` ends with in a copy, so that nothing is compiled."""
 
 
 class Fault(Struct, frozen=True, kw_only=True):
@@ -43,9 +40,8 @@ def copy_project(target: Path) -> Path:
         shutil.copytree(
             ROOT / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for module, last_lines in PLAIN.items():
-        with (target / module).open("a") as file:
-            file.write(f"\n\n{last_lines}\n")
+    with (target / "config" / "jit.py").open("a") as file:
+        file.write(PLAIN)
     return target
 
 
@@ -62,17 +58,9 @@ def plant(fault: Fault, project: Path) -> None:
 
 def run_tests(project: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     """Run `tests` of a copy of the project."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-rfE",
-        "-W",
-        "ignore",
-        "-p",
-        "no:cacheprovider",
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=line", "-W", "ignore"]
+    for plugin in ("cacheprovider", "xdist", "hypothesispytest"):
+        command += ["-p", f"no:{plugin}"]  # each takes longer to start than a story takes
     environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     environment |= {
         "BECKON_CACHE": str(project / "cache"),

@@ -1,4 +1,4 @@
-"""A slow, obvious decoder, written from docs/semantics.md alone: what the compiled one is compared with.
+"""A slow, obvious decoder, written from docs/semantics.md alone, to compare the compiled one with.
 
 Raw messages in, events, dead letters and the final clock out. It parses with `json`, counts with
 `Fraction` and reads times with `datetime`, so that it shares no idea with the compiled decoder.
@@ -43,14 +43,14 @@ class Event(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a log: its events, its dead letters as (offset, reason), the clock after it."""
+    """What became of a log: events, dead letters as (offset, reason), the clock after it."""
 
     events: list[Event]
     dead_letters: list[tuple[int, str]]
     clock_ms: int
 
 
-class Dead(Exception):
+class DeadError(Exception):
     """Raised where a record turns out to be unusable; its one argument is the reason."""
 
 
@@ -83,7 +83,7 @@ def decode(
     for offset, line in enumerate(lines):
         try:
             records.append(check(line, config, offset, None if log_ms is None else log_ms[offset]))
-        except Dead as dead:
+        except DeadError as dead:
             records.append(str(dead))
     if log_ms is None:
         return place_in_file(records, clock_ms)
@@ -143,31 +143,31 @@ def placed(event: Event, log_ms: int) -> Event:
 
 
 def check(line: bytes, config: Config, offset: int, log_ms: int | None) -> Usable | Control:
-    """All checks of one record, in the order of docs/semantics.md; raises Dead with the first reason."""
+    """All checks of one record, in the order of docs/semantics.md; the first to fail is raised."""
     message = parse(line)
     if not isinstance(message, dict):
-        raise Dead("not_an_object")
+        raise DeadError("not_an_object")
     kind = message.get("type")
     if kind is not None and not is_text(kind):
-        raise Dead("wrong_type")
+        raise DeadError("wrong_type")
     if kind == "beckon.control" and log_ms is None:
         return check_control(message)
     if kind not in MESSAGE_TYPES:
-        raise Dead("unknown_type")
+        raise DeadError("unknown_type")
     user = check_user(message)
     message_id = message.get("messageId")
     if message_id is None or message_id == "":
-        raise Dead("missing_message_id")
+        raise DeadError("missing_message_id")
     if not is_text(message_id):
-        raise Dead("wrong_type")
+        raise DeadError("wrong_type")
     at_ms, received_ms = check_times(message, log_ms)
     name = check_name(message, str(kind), config)
     definition = next((each for each in config.events if each.name == name), None)
     if definition is None and config.shop.strict:
-        raise Dead("unknown_event")
+        raise DeadError("unknown_event")
     for container in ("properties", "traits"):
         if message.get(container) is not None and not isinstance(message[container], dict):
-            raise Dead("wrong_type")
+            raise DeadError("wrong_type")
     fields, lines = check_fields(message, definition, config) if definition else ({}, [])
     return Usable(Event(offset, -1, at_ms, name, user, message_id, fields, lines), received_ms)
 
@@ -180,15 +180,15 @@ def is_text(value: object) -> bool:
 def parse(line: bytes) -> object:
     """The JSON value of a record; lone surrogates become U+FFFD, numbers stay texts."""
     if len(line) > 65_536:
-        raise Dead("too_large")
+        raise DeadError("too_large")
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
-        raise Dead("bad_utf8") from None
+        raise DeadError("bad_utf8") from None
     shallow = cut_below_32_levels(text)
     value = parse_shallow(text if shallow is None else shallow)
     if shallow is not None:
-        raise Dead("too_deep")
+        raise DeadError("too_deep")
     return value
 
 
@@ -215,14 +215,14 @@ def parse_shallow(text: str) -> object:
     """Python's own parser, with the reasons for what it does not take."""
 
     def not_a_number(literal: str) -> object:
-        raise Dead("not_a_number")
+        raise DeadError("not_a_number")
 
     try:
         value: object = json.loads(
             text, parse_constant=not_a_number, parse_int=Number, parse_float=Number
         )
     except json.JSONDecodeError:
-        raise Dead("bad_json") from None
+        raise DeadError("bad_json") from None
     return without_lone_surrogates(value)
 
 
@@ -244,9 +244,9 @@ def check_control(message: dict[str, object]) -> Control:
     """A control record of a file."""
     received_ms = instant(message.get("receivedAt"))
     if message.get("control") not in CONTROL_KINDS or isinstance(message["control"], Number):
-        raise Dead("bad_control")
+        raise DeadError("bad_control")
     if received_ms is None or not 0 <= received_ms < FAR_MS:
-        raise Dead("bad_control")
+        raise DeadError("bad_control")
     return Control(received_ms)
 
 
@@ -257,18 +257,18 @@ def check_user(message: dict[str, object]) -> str:
         if value is None or value == "":
             continue
         if not is_text(value):
-            raise Dead("wrong_type")
+            raise DeadError("wrong_type")
         if len(str(value).encode()) > 256:
-            raise Dead("too_large")
+            raise DeadError("too_large")
         return str(value)
-    raise Dead("missing_id")
+    raise DeadError("missing_id")
 
 
 def check_times(message: dict[str, object], log_ms: int | None) -> tuple[int, int | None]:
     """(event time, time received or None)."""
     for key in ("timestamp", "sentAt", "receivedAt", "originalTimestamp"):
         if message.get(key) is not None and not is_text(message[key]):
-            raise Dead("wrong_type")
+            raise DeadError("wrong_type")
     sent_ms = instant(message.get("sentAt"))
     original_ms = instant(message.get("originalTimestamp"))
     received_ms = instant(message.get("receivedAt"))
@@ -278,16 +278,16 @@ def check_times(message: dict[str, object], log_ms: int | None) -> tuple[int, in
     if message.get("timestamp") is not None:
         at_ms = instant(message["timestamp"])
         if at_ms is None:
-            raise Dead("no_timestamp")
+            raise DeadError("no_timestamp")
     corrected = message.get("timestamp") is not None and original_ms is not None
     if at_ms is None:
         at_ms = received_ms
     elif not corrected and sent_ms is not None and received_ms is not None:
         at_ms = received_ms - (sent_ms - at_ms)
     if at_ms is None or at_ms < 0:
-        raise Dead("no_timestamp")
+        raise DeadError("no_timestamp")
     if at_ms >= FAR_MS or (received_ms is not None and received_ms >= FAR_MS):
-        raise Dead("future")
+        raise DeadError("future")
     return at_ms, received_ms
 
 
@@ -301,7 +301,12 @@ def instant(value: object) -> int | None:
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
         moment = datetime(
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0),
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
             tzinfo=UTC,
         )
     except ValueError:
@@ -322,7 +327,7 @@ def check_name(message: dict[str, object], kind: str, config: Config) -> str:
     if kind != "track":
         return kind
     if not is_text(message.get("event")):
-        raise Dead("wrong_type")
+        raise DeadError("wrong_type")
     name = str(message["event"])
     return config.shop.vocabulary.get(name, name)
 
@@ -344,22 +349,26 @@ def check_fields(
     for name in definition.require:
         is_there = lines is not None if lines_field and name == lines_field.name else name in fields
         if not is_there:
-            raise Dead("missing_field")
+            raise DeadError("missing_field")
     money = [field.name for field in values if field.type == "money"]
     if money or lines_field is not None:
-        to_own_currency(message, [(fields, name) for name in money if name in fields]
-                        + [(line, "price") for line in lines or [] if "price" in line], config)
+        to_own_currency(
+            message,
+            [(fields, name) for name in money if name in fields]
+            + [(line, "price") for line in lines or [] if "price" in line],
+            config,
+        )
     return fields, lines or []
 
 
 def at_path(message: dict[str, object], field: Field) -> object:
-    """The value at a field's path; absent and null are None, a path through something else is wrong."""
+    """The value at a field's path; absent and null are None, a path through anything else fails."""
     value: object = message
     for key in field.path:
         if value is None:
             return None
         if not isinstance(value, dict):
-            raise Dead("wrong_type")
+            raise DeadError("wrong_type")
         value = value.get(key)
     return value
 
@@ -369,13 +378,13 @@ def check_lines(value: object, digits: int) -> list[dict[str, int | str | bool]]
     if value is None:
         return None
     if not isinstance(value, list):
-        raise Dead("wrong_type")
+        raise DeadError("wrong_type")
     if len(value) > 500:
-        raise Dead("too_large")
+        raise DeadError("too_large")
     lines = []
     for each in value:
         if not isinstance(each, dict):
-            raise Dead("wrong_type")
+            raise DeadError("wrong_type")
         line = {
             name: convert(each.get(key), LINE_TYPES[name], digits)
             for name, key in LINE_FIELDS.items()
@@ -390,16 +399,16 @@ def convert(value: object, kind: str, digits: int) -> int | str | bool | None:
         return None
     if kind == "text":
         if not is_text(value):
-            raise Dead("wrong_type")
+            raise DeadError("wrong_type")
         if len(str(value).encode()) > 256:
-            raise Dead("too_large")
+            raise DeadError("too_large")
         return str(value)
     if kind == "flag":
         if not isinstance(value, bool):
-            raise Dead("wrong_type")
+            raise DeadError("wrong_type")
         return value
     if not isinstance(value, Number):
-        raise Dead("wrong_type")
+        raise DeadError("wrong_type")
     return rounded(value, 10**digits if kind == "money" else NUMBER_SCALE)
 
 
@@ -411,17 +420,17 @@ def rounded(text: Number, scale: int) -> int:
     if len(exponent.lstrip("+-0")) > 6:
         if exponent.startswith("-"):
             return 0
-        raise Dead("number_too_large")
+        raise DeadError("number_too_large")
     whole, _, decimals = mantissa.lstrip("-").partition(".")
     power = int(exponent or "0") - len(decimals)
     digits = (whole + decimals).lstrip("0")
     if len(digits) + power > 17:
-        raise Dead("number_too_large")
+        raise DeadError("number_too_large")
     if len(digits) + power < -17:
         return 0
     number = Fraction(whole_number(digits)) * Fraction(10) ** power
     if number > NUMBER_MAX:
-        raise Dead("number_too_large")
+        raise DeadError("number_too_large")
     whole_units = math.floor(number * scale + Fraction(1, 2))
     return -whole_units if mantissa.startswith("-") else whole_units
 
@@ -443,14 +452,14 @@ def to_own_currency(
     """Turn amounts of another currency into the shop's, in place."""
     properties = message.get("properties")
     currency = properties.get("currency") if isinstance(properties, dict) else None
-    if currency is None or currency == config.shop.currency and is_text(currency):
+    if currency is None or (currency == config.shop.currency and is_text(currency)):
         return
     if not is_text(currency):
-        raise Dead("wrong_type")
+        raise DeadError("wrong_type")
     if currency not in config.shop.rates:
-        raise Dead("unknown_currency")
+        raise DeadError("unknown_currency")
     for holder, name in amounts:
         amount = float(holder[name]) * config.shop.rates[str(currency)] + 0.5
         if abs(amount) > NUMBER_MAX * 10**config.shop.minor_digits:
-            raise Dead("number_too_large")
+            raise DeadError("number_too_large")
         holder[name] = math.floor(amount)

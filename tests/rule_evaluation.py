@@ -98,7 +98,8 @@ def run(
             stack.append(float(stack.pop() not in (None, ())))
         elif opcode in SIGNS:
             value = stack.pop()
-            stack.append(None if value is None else SIGNS[opcode](value))  # type: ignore[arg-type]
+            assert value is None or isinstance(value, float)
+            stack.append(None if value is None else SIGNS[opcode](value))
         else:
             stack.append(joined(opcode, stack.pop(), stack.pop()))
         assert len(stack) <= RULE_STACK_MAX
@@ -107,8 +108,10 @@ def run(
 
 def joined(opcode: int, right: Value, left: Value) -> Value:
     """Two values made one."""
-    if opcode in COMPARISONS:
-        missing = left is None or right is None
-        return 0.0 if missing else float(COMPARISONS[opcode](left, right))
     missing = left is None or right is None
-    return None if missing else ARITHMETIC[opcode](left, right)  # type: ignore[arg-type]
+    if opcode in COMPARISONS:
+        return 0.0 if missing else float(COMPARISONS[opcode](left, right))
+    if missing:
+        return None
+    assert isinstance(left, float) and isinstance(right, float)
+    return ARITHMETIC[opcode](left, right)

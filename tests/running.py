@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +66,39 @@ def run_engine(
         note(world, engine.process(nothing, clock_ms=clock_at_end_ms, next_offset=next_offset))
         world.profiles.extend(documents(engine.profiles()))
     world.counters.update(sums(engines))
+    return world
+
+
+def run_resumed(config: Config, lines: list[bytes], idle_ms: int, random: Random) -> World:
+    """The engine again, but now and then a new one takes over from what the last one committed."""
+    from flows.partition import Engine
+    from state.store import MemoryStore
+
+    store, engine = MemoryStore(), Engine(config)
+    world = World(decisions=[], transitions=[], profiles=[], counters={})
+    clock_ms, next_offset, columns = 0, 0, None
+    for columns, clock_ms, next_offset in decoded(config, lines, random.choice((1, 7, 20))):
+        note(world, engine.process(columns, clock_ms=clock_ms, next_offset=next_offset))
+        if random.random() < 0.5:
+            store.commit(engine.commit())
+            if random.random() < 0.5:
+                engine = Engine(config, snapshot=store.load(0))
+    assert columns is not None
+    nothing = columns.take(np.zeros(0, np.int64))
+    note(world, engine.process(nothing, clock_ms=clock_ms + idle_ms, next_offset=next_offset))
+    world.profiles.extend(documents(engine.profiles()))
+    return world
+
+
+def run_drained(config: Config, lines: list[bytes]) -> World:
+    """The engine up to the last record, and then all that is pending, however far ahead."""
+    from flows.partition import Engine
+
+    engine = Engine(config)
+    world = World(decisions=[], transitions=[], profiles=[], counters={})
+    for columns, clock_ms, next_offset in decoded(config, lines, 1000):
+        note(world, engine.process(columns, clock_ms=clock_ms, next_offset=next_offset))
+    note(world, engine.drain())
     return world
 
 

@@ -183,7 +183,7 @@ def mutated(text: str, seed: int) -> str:
     return text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FILES), st.integers(0, 2**32))
 def test_a_mutated_default_file_loads_or_its_problems_are_told(file: str, seed: int) -> None:
     text = mutated((PACKAGED / file).read_text("utf-8"), seed)
@@ -217,7 +217,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FILES), st.integers(0, 10_000), VALUES)
 def test_any_value_in_the_place_of_any_other_is_used_or_told(
     file: str, number: int, value: str

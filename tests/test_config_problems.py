@@ -208,14 +208,15 @@ def test_a_trait_that_two_places_read_as_different_types_is_a_problem(folder: Pa
         folder,
         "events.toml",
         '["Products Searched"]',
-        '[identify]\nfields = { no_mail = "traits.email_unsubscribed", in = "traits.country.code" }\n'
+        '[identify]\nfields = { no_mail = "traits.email_unsubscribed",'
+        ' in = "traits.country.code" }\n'
         '["Products Searched"]',
     )
     assert messages_of(folder) == [
-        "events.toml: expected a field with another name than a word of the rule language, got 'in'"
-        " - at $.identify.fields.in",
-        "events.toml: expected type flag as field 'traits.email_unsubscribed' of this path, got text"
-        " - at $.identify.fields.no_mail",
+        "events.toml: expected a field with another name than a word of the rule language,"
+        " got 'in' - at $.identify.fields.in",
+        "events.toml: expected type flag as field 'traits.email_unsubscribed' of this path,"
+        " got text - at $.identify.fields.no_mail",
     ]
     edit(folder, "events.toml", "in = ", "code = ")
     assert (

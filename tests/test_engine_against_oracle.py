@@ -13,9 +13,11 @@ from random import Random
 import pytest
 
 from tests import oracle
+from tests.oracle_outputs import text_of
 from tests.oracle_profile import Document, World
 from tests.reference_decoder import decode
-from tests.running import run_engine
+from tests.running import run_drained, run_engine, run_resumed
+from tests.world_events import DAY_MS
 from tests.worlds import Given, make_world
 
 pytest.importorskip("flows.partition", reason="the engine is not there")
@@ -24,6 +26,7 @@ CHOSEN = os.environ.get("BECKON_SEEDS", "200")
 SEEDS = (
     [int(seed) for seed in CHOSEN.split(",") if seed] if "," in CHOSEN else list(range(int(CHOSEN)))
 )
+SOME = SEEDS[:60]
 FEW = SEEDS[:20]
 
 
@@ -41,6 +44,31 @@ def test_four_partitions_decide_the_same_for_each_user(seed: int, tmp_path: Path
     engine = run_engine(given.config, given.lines, given.idle_ms, batch=7, partitions=4)
     expected = oracle_world(given)
     assert_same(by_user(engine), by_user(expected), given, seed)
+
+
+@pytest.mark.parametrize("seed", SOME)
+def test_an_engine_that_takes_over_from_a_commit_goes_on_the_same(
+    seed: int, tmp_path: Path
+) -> None:
+    given = make_world(seed, tmp_path / "config")
+    random = Random(f"resumed {seed}")
+    resumed = run_resumed(given.config, given.lines, given.idle_ms, random)
+    expected = oracle_world(given)
+    resumed.counters.update(expected.counters)  # sums are since an engine was made
+    assert_same(resumed, expected, given, seed)
+
+
+@pytest.mark.parametrize("seed", FEW)
+def test_draining_decides_what_time_would_bring(seed: int, tmp_path: Path) -> None:
+    given = make_world(seed, tmp_path / "config")
+    given = given._replace(idle_ms=40 * DAY_MS)
+    horizon = text_of(decode(given.lines, given.config).clock_ms + given.idle_ms)
+    drained = run_drained(given.config, given.lines)
+    expected = oracle_world(given)
+    assert [one for one in drained.decisions if str(one["time"]) <= horizon] == expected.decisions
+    assert [one for one in drained.transitions if str(one["time"]) <= horizon] == (
+        expected.transitions
+    )
 
 
 def oracle_world(given: Given) -> World:

@@ -105,6 +105,16 @@ def test_the_worlds_meet_late_events_duplicates_and_turns_by_time_alone() -> Non
     assert sum(offset >= 0 for offset in at_once) > 100
 
 
+def test_the_worlds_fill_sets_of_texts_to_their_limit() -> None:
+    texts_max = 0
+    for seed in SEEDS:
+        names = [one.name for one in play(seed).config.features if one.kind == "distinct"]
+        for document in play(seed).world.decisions:
+            features = data_of(document).get("features", {})
+            texts_max = max(texts_max, *(features.get(name, 0) for name in names))
+    assert texts_max == 32
+
+
 def test_the_worlds_have_features_of_every_kind_with_values() -> None:
     seen: set[str] = set()
     for seed in SEEDS:

@@ -32,8 +32,11 @@ CONSTANTS = st.integers(0, 4).map(lambda number: Rule(str(number), lambda: float
 
 def lifted(left: Rule, right: Rule, join: Callable[[float, float], Value]) -> Callable[[], Value]:
     def value() -> Value:
-        sides = (left.value(), right.value())
-        return None if None in sides else join(*sides)  # type: ignore[arg-type]
+        first, second = left.value(), right.value()
+        if first is None or second is None:
+            return None
+        assert isinstance(first, float) and isinstance(second, float)
+        return join(first, second)
 
     return value
 

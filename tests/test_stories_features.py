@@ -167,6 +167,15 @@ def test_a_cart_holds_what_was_added_and_not_removed(story: Story) -> None:
     assert features(story.run()) == {"cart_value": 0.75, "cart_items": 1.5}
 
 
+def test_a_cart_takes_in_at_most_50_lines(story: Story) -> None:
+    story.feature("cart_lines", 'kind = "cart"\nof = "lines"')
+    lines = [{"product_id": f"i{index}", "price": 1} for index in range(60)]
+    story.event("02T10:00:00", "Cart Viewed", products=lines, cart_id="c")
+    story.event("02T10:00:01", "Product Added", product_id="one more", price=1, cart_id="c")
+    story.event("02T10:00:02", "Product Added", product_id="i49", price=5, cart_id="c")
+    assert features(story.run()) == {"cart_value": 59.0, "cart_items": 51.0, "cart_lines": 50.0}
+
+
 def test_items_older_than_the_emptying_of_their_cart_are_passed_over(story: Story) -> None:
     story.event("02T10:00:00", "Order Completed")
     story.event("02T10:00:01", "Product Added", at="02T09:59:59.999", product_id="a", cart_id="c")

@@ -128,6 +128,8 @@ class LogWriter:
             found |= {"product_id": self.random.choice(self.items)}
         elif name in ("Cart Viewed", "Order Completed", "order_paid", "Order Refunded"):
             lines = [self.item() for _ in range(self.random.choice((0, 1, 1, 2, 3)))]
+            if self.random.random() < 0.25:
+                lines = [self.item() | {"product_id": item} for item in self.items]
             found = self.maybe(0.8, products=lines) | self.maybe(0.6, cart_id=self.cart())
         if name.startswith(("Order", "order")):
             found |= {"order_id": f"o{self.random.getrandbits(20)}", "total": self.money()}
@@ -279,7 +281,7 @@ def write_log(seed: int, config: Config) -> list[bytes]:
     """The log of one seed's world."""
     random = Random(f"log {seed}")
     users = random.sample(("u1", "u2", "ü-3", "\U0001f600", "u5"), random.choice((1, 2, 3)))
-    items = [f"i{index}" for index in range(random.choice((3, 3, 8, 60)))]
+    items = [f"i{index}" for index in range(random.choice((3, 3, 8, 90)))]
     durations = durations_of(config)
     longest_ms = random.choice((HOUR_MS, 3 * DAY_MS, 3 * DAY_MS, 1000 * DAY_MS))
     calm = random.choice((0.3, 0.5, 0.9))

@@ -1,0 +1,163 @@
+"""The docs say what is there: commands run, files exist, every key and word is documented."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from msgspec import Struct
+
+import config
+from connectors.reasons import REASONS as DEAD_LETTER_REASONS
+from flows import exits
+from flows.cli import beckon
+from flows.output import REASONS as SUPPRESSION_REASONS
+from flows.summary import JourneySums, Measured, Summary
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+CONFIG_PAGE = (ROOT / "docs" / "config.md").read_text()
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PATIENCE_SECONDS = 300
+
+
+def in_code(word: str, page: str) -> bool:
+    """Whether a page has `word` in code font, alone or with what belongs to it."""
+    return re.search(rf"`[^`\n]*(?<![\w-]){re.escape(word)}(?![\w-])[^`\n]*`", page) is not None
+
+
+def table_under(heading: str, page: str) -> list[list[str]]:
+    """The rows of the first table after a heading, as cells."""
+    section = page.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
+    commands = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    assert commands.count("beckon") > 5
+    tool = tmp_path / "bin" / "beckon"
+    tool.parent.mkdir()
+    tool.write_text(f"#!{sys.executable}\nfrom flows.cli import main\nmain()\n")
+    tool.chmod(0o755)
+    shutil.copytree(
+        Path(config.__file__).parent, tmp_path / "config", ignore=shutil.ignore_patterns("*.py*")
+    )
+    path = f"{tool.parent}{os.pathsep}{os.environ['PATH']}"
+    ended = subprocess.run(
+        ["sh", "-e", "-c", commands],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert b'"specversion":"1.0"' in ended.stdout
+    assert (tmp_path / "profiles.jsonl").stat().st_size > 0
+
+
+def test_the_verbs_of_the_readme_are_in_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    verbs = set(re.findall(r"^    make (\w+)", README, re.MULTILINE))
+    assert {"demo", "test"} <= verbs
+    for verb in verbs | {"lint", "bench"}:
+        assert re.search(rf"^{verb}:", makefile, re.MULTILINE), verb
+
+
+@pytest.mark.parametrize("heading", ["Follow one event", "To change X, touch Y"])
+def test_the_tables_of_the_readme_name_files_that_exist(heading: str) -> None:
+    rows = table_under(heading, README)
+    assert len(rows) >= 8
+    for row in rows:
+        files = re.findall(r"`([^`]+)`", row[1])
+        assert files, f"{row[0]}: no file is named"
+        missing = [name for name in files if not (ROOT / name).exists()]
+        assert not missing, row[0]
+
+
+def test_links_and_file_names_in_the_docs_lead_somewhere() -> None:
+    for page in PAGES:
+        text = page.read_text()
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+            assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
+        for name in re.findall(
+            r"`((?:config|connectors|state|flows|bench|tests|docs)/[^`*<>]*)`", text
+        ):
+            assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def test_every_command_and_option_is_documented() -> None:
+    for name, command in beckon.commands.items():
+        assert in_code(f"beckon {name}", OPERATIONS), name
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                option = max(parameter.opts, key=len)
+                assert in_code(option, OPERATIONS), f"{name} {option}"
+
+
+def test_every_exit_code_is_documented() -> None:
+    documented = [int(row[0]) for row in table_under("Exit codes", OPERATIONS)]
+    codes = [exits.DONE, exits.PROBLEMS, exits.USAGE, exits.WORLD, exits.INTERRUPTED]
+    assert documented == codes
+
+
+@pytest.mark.parametrize("struct", [Summary, JourneySums, Measured])
+def test_every_key_of_the_summary_is_documented(struct: type[Struct]) -> None:
+    section = OPERATIONS.split("\n## The summary's keys\n", 1)[1].split("\n## ", 1)[0]
+    for key in struct.__struct_fields__:
+        assert f"`{key}`" in section, key
+
+
+def test_every_reason_is_documented() -> None:
+    section = OPERATIONS.split("\n## Reasons\n", 1)[1].split("\n## ", 1)[0]
+    documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert documented == [*DEAD_LETTER_REASONS, *SUPPRESSION_REASONS.values()]
+
+
+def test_every_environment_variable_is_documented() -> None:
+    named = {
+        variable
+        for package in ("config", "connectors", "state", "flows", "bench", "tests")
+        for path in (ROOT / package).rglob("*.py")
+        for variable in re.findall(r"\"(BECKON_[A-Z_]+)\"", path.read_text())
+    }
+    documented = {row[0].strip("`") for row in table_under("Environment", OPERATIONS)}
+    assert documented == named
+
+
+def test_every_key_of_the_config_language_is_documented() -> None:
+    keys = {
+        key
+        for path in (ROOT / "config").glob("*.py")
+        for key in re.findall(r"\b(?:table|own)\.[a-z_]+\(\s*\"([a-z_]+)\"", path.read_text())
+    }
+    assert len(keys) > 30
+    assert not [key for key in sorted(keys) if not in_code(key, CONFIG_PAGE)]
+
+
+def test_every_feature_kind_is_documented() -> None:
+    from config.features import READERS
+
+    for kind in READERS:
+        assert in_code(kind, CONFIG_PAGE.split("| kind |", 1)[1]), kind
+
+
+def test_the_glossary_gives_each_word_one_meaning_in_order() -> None:
+    words = re.findall(r"^\| ([a-z ]+) \|", GLOSSARY, re.MULTILINE)[1:]
+    assert len(words) > 40
+    assert words == sorted(set(words))
+
+
+def test_the_changelog_speaks_of_this_version() -> None:
+    version = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert version
+    assert f"## {version.group(1)}" in (ROOT / "CHANGELOG.md").read_text()

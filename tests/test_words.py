@@ -1,0 +1,53 @@
+"""Reading eight bytes at a time, and the stable hash of texts."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from connectors.words import hash_text, plain_run_end, same_bytes
+
+FACTOR = 0xC6A4A7935BD1E995
+BITS = 2**64 - 1
+
+
+def murmur64a(text: bytes) -> int:
+    """MurmurHash64A with seed 0, as its author writes it."""
+    mixed = len(text) * FACTOR & BITS
+    for start in range(0, len(text) - 7, 8):
+        word = int.from_bytes(text[start : start + 8], "little") * FACTOR & BITS
+        mixed = (mixed ^ (word ^ word >> 47) * FACTOR & BITS) * FACTOR & BITS
+    if tail := text[len(text) // 8 * 8 :]:
+        mixed = (mixed ^ int.from_bytes(tail, "little")) * FACTOR & BITS
+    mixed = (mixed ^ mixed >> 47) * FACTOR & BITS
+    return mixed ^ mixed >> 47
+
+
+def array(text: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(text + bytes(8), np.uint8).copy()
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=5), st.binary(max_size=40), st.binary(max_size=5))
+def test_a_text_hashes_the_same_wherever_it_stands(
+    before: bytes, text: bytes, after: bytes
+) -> None:
+    assert hash_text(array(before + text + after), len(before), len(text)) == murmur64a(text)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=20), st.binary(max_size=20))
+def test_texts_are_the_same_only_byte_for_byte(one: bytes, other: bytes) -> None:
+    length = min(len(one), len(other))
+    expected = one[:length] == other[:length]
+    assert same_bytes(array(b"ab" + one), 2, array(other), 0, length) == expected
+    assert same_bytes(array(one), 0, array(b"x" + one), 1, len(one))
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=40))
+def test_a_run_of_plain_text_ends_at_the_first_byte_that_is_not(text: bytes) -> None:
+    ends = [at for at, byte in enumerate(text + b"\n") if byte < 32 or byte > 127 or byte in b'"\\']
+    assert plain_run_end(array(text + b"\n"), 0) == ends[0]
