@@ -5,6 +5,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/set-up-for-this-lock
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup demo test lint bench lock
 .DEFAULT_GOAL := help

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,20 +18,30 @@ CompiledFunction = TypeVar("CompiledFunction", bound=Callable[..., object])
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("config", "connectors", "state", "flows")
+IMPORTED = re.compile(r"^from ((?:config|connectors|state|flows)\.\w+) import", re.MULTILINE)
 
 
 def source_digest() -> str:
-    """Twelve hex digits that change when any module of the engine changes.
+    """Twelve hex digits that change when a compiled module changes, or one that it imports.
 
     >>> len(source_digest())
     12
     """
+    texts = {
+        f"{package}.{path.stem}": path.read_text()
+        for package in PACKAGES
+        for path in (ROOT / package).glob("*.py")
+    }
+    wanted = [name for name, text in texts.items() if "from config.jit import" in text]
+    found: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name in texts and name not in found:
+            found.add(name)
+            wanted += IMPORTED.findall(texts[name])
     digest = hashlib.blake2b(sys.version.encode(), digest_size=6)
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).glob("*.py")):
-            text = path.read_bytes()
-            if b"@compiled" in text or path.name == "jit.py":
-                digest.update(path.name.encode() + b"\0" + text)
+    for name in sorted(found):
+        digest.update(f"{name}\0{texts[name]}".encode())
     return digest.hexdigest()
 
 

@@ -69,7 +69,7 @@ from connectors.tokens import (
     length_of,
     start_of,
 )
-from connectors.words import hash_text
+from config.words import hash_text
 
 _TOO_LARGE = fault("too_large", ROOT)
 _BAD_UTF8 = fault("bad_utf8", ROOT)

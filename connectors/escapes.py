@@ -16,7 +16,7 @@ from connectors.tokens import (
     new_token,
     start_of,
 )
-from connectors.words import byte_at
+from config.words import byte_at
 
 _REPLACEMENT = 0xFFFD
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import inlined
-from connectors.words import first_bytes, same_bytes, word_at
+from config.words import first_bytes, same_bytes, word_at
 
 UNKNOWN = -1
 """What `find` returns for a text that is no name of the space."""

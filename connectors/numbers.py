@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
 from connectors.tokens import CASE, MINUS, NINE, PLUS, ZERO
-from connectors.words import byte_at
+from config.words import byte_at
 
 NUMBER_MAX = 2**53
 """The largest number that events may hold."""

@@ -34,7 +34,7 @@ from connectors.tokens import (
     scan_scalar,
     scan_text,
 )
-from connectors.words import byte_at
+from config.words import byte_at
 
 DEPTH_MAX = 32
 """Levels of objects and arrays within each other."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
 from connectors.tokens import COLON, MINUS, NINE, PLUS, POINT, ZERO
-from connectors.words import byte_at
+from config.words import byte_at
 
 UNUSABLE = -(2**63)
 """What `instant_ms` returns for a text that is no time."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from config.jit import compiled
+from config.jit import compiled, inlined
 from connectors.columns import Columns
 from flows.carts import apply_cart
 from flows.consent import apply_consent
@@ -25,9 +25,9 @@ from flows.plan_words import (
     CONSENT_ROLE,
     EVENT_WORDS,
     EVENTS,
-    SETTLES,
+    SCOPE,
 )
-from flows.tags import settle
+from flows.tags import settle_all, settle_touched
 from state.instances import earliest_due, first_instance, journey_of
 from state.layout import (
     MESSAGE_NEXT,
@@ -57,14 +57,14 @@ def apply_events(
     for index in range(first, len(columns.offset)):
         if not has_room(machine.output) or nodes_left(memory) < NODES_MARGIN:
             return index
-        known = users.fill[COUNT]
+        known = users.entries[COUNT]
         start, length = columns.user_start[index], columns.user_length[index]
         slot = find_or_add(users, columns.user_hash[index], columns.data, start, length)
         is_new = slot == known
         if is_new:
             _new_row(machine, template, slot)
         if not is_new and _is_duplicate(machine, slot, columns.message_hash[index]):
-            memory.tally[DUPLICATES] += 1
+            memory.nodes[DUPLICATES] += 1
             continue
         if not pass_deadlines(machine, slot, columns.log_ms[index]):
             return index
@@ -78,7 +78,7 @@ def apply_events(
 def pass_time(machine: Machine, touched: NDArray[np.uint8], users: int, clock_ms: int) -> bool:
     """Decide what is due up to `clock_ms` for all users; whether it was done for all of them."""
     memory = machine.memory
-    if memory.tally[EARLIEST] > clock_ms:
+    if memory.nodes[EARLIEST] > clock_ms:
         return True
     earliest = NEVER
     for slot in range(users):
@@ -87,7 +87,7 @@ def pass_time(machine: Machine, touched: NDArray[np.uint8], users: int, clock_ms
             if not pass_deadlines(machine, slot, clock_ms):
                 return False
         earliest = min(earliest, memory.deadline[slot])
-    memory.tally[EARLIEST] = earliest
+    memory.nodes[EARLIEST] = earliest
     return True
 
 
@@ -113,9 +113,9 @@ def pass_deadlines(machine: Machine, slot: int, now_ms: int) -> bool:
         if not has_room(machine.output) or nodes_left(memory) < NODES_MARGIN:
             return False
         instant = memory.deadline[slot]
-        memory.tally[LAST_INSTANT] = max(memory.tally[LAST_INSTANT], instant)
+        memory.nodes[LAST_INSTANT] = max(memory.nodes[LAST_INSTANT], instant)
         if memory.rows64[words + SWEEP_AT] <= instant:
-            gained = settle(machine, slot, instant, NO_OFFSET)
+            gained = settle_all(machine, slot, instant, NO_OFFSET)
             if gained != 0:
                 enter_by_tags(machine, slot, gained, instant, NO_OFFSET)
         decide_due(machine, slot, instant, NO_OFFSET)
@@ -129,16 +129,20 @@ def _apply_event(machine: Machine, columns: Columns, index: int, slot: int, is_n
     ints = plan.ints
     event = ints[EVENTS] + columns.event[index] * EVENT_WORDS
     now_ms, offset = columns.log_ms[index], columns.offset[index]
-    memory.tally[EVENTS_APPLIED] += 1
+    memory.nodes[EVENTS_APPLIED] += 1
     if apply_features(memory, plan, machine.texts, columns, index, slot):
-        memory.tally[LATE] += 1
+        memory.nodes[LATE] += 1
     if ints[event + CART_ROLE] != CART_NONE:
         apply_cart(memory, plan, machine.texts, columns, index, slot)
     if ints[event + CONSENT_ROLE] != CONSENT_NONE:
         apply_consent(memory, plan, machine.texts, columns, index, slot)
     gained = 0
-    if is_new or ints[event + SETTLES] != 0:
-        gained = settle(machine, slot, now_ms, offset)
+    scope = ints[event + SCOPE]
+    if is_new:
+        gained = settle_all(machine, slot, now_ms, offset)
+    elif scope != 0:
+        at_ms = columns.at_ms[index]
+        gained = settle_touched(machine, scope, slot, at_ms, now_ms, offset)
     react(machine, columns, index, slot, gained)
     if first_instance(memory, plan, slot) != 0:
         decide_due(machine, slot, now_ms, offset)
@@ -152,17 +156,17 @@ def set_deadline(machine: Machine, slot: int) -> None:
     sweep_at = memory.rows64[slot * machine.plan.ints[ROW_WORDS] + SWEEP_AT]
     deadline = min(sweep_at, earliest_due(memory, machine.plan, slot))
     memory.deadline[slot] = deadline
-    memory.tally[EARLIEST] = min(memory.tally[EARLIEST], deadline)
+    memory.nodes[EARLIEST] = min(memory.nodes[EARLIEST], deadline)
 
 
-@compiled
+@inlined
 def _new_row(machine: Machine, template: NDArray[np.int64], slot: int) -> None:
     words = slot * len(template)
     for word in range(len(template)):
         machine.memory.rows64[words + word] = template[word]
 
 
-@compiled
+@inlined
 def _is_duplicate(machine: Machine, slot: int, message_hash: int) -> bool:
     """Whether the message is among the last ones of the user that were applied."""
     first = slot * machine.plan.ints[ROW_WORDS] + MESSAGES
@@ -172,7 +176,7 @@ def _is_duplicate(machine: Machine, slot: int, message_hash: int) -> bool:
     return False
 
 
-@compiled
+@inlined
 def _note_message(machine: Machine, slot: int, message_hash: int) -> None:
     words = slot * machine.plan.ints[ROW_WORDS]
     next_at = 2 * words + MESSAGE_NEXT

@@ -28,7 +28,7 @@ from connectors.triggers import (
     instant_text,
 )
 from flows import output as out
-from flows.output import Output
+from flows.output import Output, Reported, reported
 from flows.report import NO_CHANNEL
 from state.texts import Texts, text_of
 
@@ -161,23 +161,13 @@ class Batch:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._parts: list[Output] = []
+        self._parts: list[Reported] = []
 
     def take(self, output: Output) -> None:
-        """Copy what the loop reported and empty its buffers."""
-        decisions, lines, transitions = (int(count) for count in output.filled)
-        part = Output(
-            decisions=output.decisions[:decisions].copy(),
-            features=output.features[:decisions].copy(),
-            texts=output.texts[:decisions].copy(),
-            trace=output.trace[:decisions].copy(),
-            lines=output.lines[:lines].copy(),
-            transitions=output.transitions[:transitions].copy(),
-            filled=output.filled.copy(),
-        )
+        """Copy what the loop reported and empty its buffer."""
+        part = reported(output)
         self._hold_out(part.decisions)
         self._parts.append(part)
-        output.filled[:] = 0
 
     def outcomes(self) -> NDArray[np.int64]:
         """(journeys, outcomes) int64: how often each journey had each outcome."""

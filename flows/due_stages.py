@@ -63,7 +63,7 @@ from state.instances import (
 )
 from state.layout import ROW_WORDS, SENT_AT
 from state.layout import TAGS as HELD
-from state.memory import TALLY_WORDS
+from state.memory import JOURNEY_TALLIES
 from state.rolling import whole_second
 from state.texts import comes_before
 
@@ -87,7 +87,7 @@ def exit_rule_holds(machine: Machine, slot: int, node: int, now_ms: int) -> bool
         return False
     listed = plan.ints[rule + PROGRAM_FEATURES]
     cart = cart_of(machine, slot, node)
-    read_features(memory, plan, listed, slot, now_ms, cart, scratch.values)
+    read_features(memory, plan, listed, slot, now_ms, cart, scratch)
     return run_rule(plan, scratch, rule, memory.rows64[slot * plan.ints[ROW_WORDS] + HELD])
 
 
@@ -110,7 +110,7 @@ def schedule(machine: Machine, node: int, not_before_ms: int) -> None:
     deadline = whole_second(nodes[node + BASE] + after_ms)
     nodes[node + INSTANCE_DEADLINE] = deadline
     nodes[node + DUE] = max(deadline, not_before_ms)
-    machine.memory.tally[TALLY_WORDS + 2 * journey_of(machine.memory, node) + 1] += 1
+    machine.memory.nodes[JOURNEY_TALLIES + 2 * journey_of(machine.memory, node) + 1] += 1
 
 
 @compiled

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from config.jit import compiled
+from config.jit import compiled, inlined
 from connectors.columns import MISSING, SPAN_BITS, Columns
+from flows.machine import VALUES, Scratch
 from flows.plan_words import (
     EVENT_WORDS,
     EVENTS,
@@ -76,7 +77,7 @@ LAST_TOUCHED = -1
 SPAN_MASK = (1 << SPAN_BITS) - 1
 
 
-@compiled
+@inlined
 def text_number(texts: Texts, data: NDArray[np.uint8], cell: int) -> int:
     """The number of the text that a cell of a batch spans; 0 for a missing one."""
     if cell == MISSING:
@@ -84,7 +85,7 @@ def text_number(texts: Texts, data: NDArray[np.uint8], cell: int) -> int:
     return intern(texts, data, cell >> SPAN_BITS, cell & SPAN_MASK)
 
 
-@compiled
+@inlined
 def apply_features(
     memory: Memory, plan: Plan, texts: Texts, columns: Columns, index: int, slot: int
 ) -> bool:
@@ -114,7 +115,7 @@ def apply_features(
     return late
 
 
-@compiled
+@inlined
 def _take_event(
     memory: Memory, plan: Plan, op: int, slot: int, at_ms: int, now_ms: int
 ) -> None:
@@ -134,7 +135,7 @@ def _take_event(
         note_gap(memory, plan, record, slot, at_ms)
 
 
-@compiled
+@inlined
 def _add(
     memory: Memory, plan: Plan, record: int, slot: int, at_ms: int, now_ms: int, amount: int
 ) -> None:
@@ -143,7 +144,7 @@ def _add(
     add_to_tile(memory, plan, record, slot, at_ms, amount)
 
 
-@compiled
+@inlined
 def _take_cell(
     memory: Memory,
     plan: Plan,
@@ -177,7 +178,7 @@ def _take_cell(
         note_recent(memory, plan, record, slot, text_number(texts, data, cell))
 
 
-@compiled
+@inlined
 def _keep_value(
     memory: Memory,
     plan: Plan,
@@ -212,9 +213,9 @@ def read_features(
     slot: int,
     now_ms: int,
     cart: int,
-    values: NDArray[np.float64],
+    scratch: Scratch,
 ) -> None:
-    """Read the features of a list into `values` (by feature index), as of `now_ms`.
+    """Read the features of a list into the scratch array, as of `now_ms`.
 
     `listed` is a list in `plan.ints` that names a ratio's parts before the ratio. Missing ones are NaN;
     a text is its number.
@@ -222,10 +223,10 @@ def read_features(
     for entry in range(listed + 1, listed + 1 + plan.ints[listed]):
         feature = plan.ints[entry]
         record = plan.ints[FEATURES] + feature * FEATURE_WORDS
-        values[feature] = _value(memory, plan, record, slot, now_ms, cart, values)
+        scratch[VALUES + feature] = _value(memory, plan, record, slot, now_ms, cart, scratch)
 
 
-@compiled
+@inlined
 def _value(
     memory: Memory,
     plan: Plan,
@@ -233,7 +234,7 @@ def _value(
     slot: int,
     now_ms: int,
     cart: int,
-    values: NDArray[np.float64],
+    scratch: Scratch,
 ) -> float:
     ints = plan.ints
     kind = ints[record + KIND]
@@ -244,8 +245,8 @@ def _value(
     if kind == CART:
         return _cart_value(memory, plan, record, slot, cart)
     if kind == RATIO:
-        under = values[ints[record + UNDER]]
-        return values[ints[record + OVER]] / under if under != 0.0 else np.nan
+        under = scratch[VALUES + ints[record + UNDER]]
+        return scratch[VALUES + ints[record + OVER]] / under if under != 0.0 else np.nan
     if kind == GAPS:
         return gap_days(memory, plan, record, slot)
     if kind == DISTINCT:
@@ -258,12 +259,12 @@ def _value(
     return _kept_value(memory, plan, record, slot)
 
 
-@compiled
+@inlined
 def _or_missing(text: int) -> float:
     return float(text) if text != 0 else np.nan
 
 
-@compiled
+@inlined
 def _kept_value(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     words = slot * plan.ints[ROW_WORDS]
     if plan.ints[record + READS] == READS_TEXT:
@@ -274,7 +275,7 @@ def _kept_value(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     return memory.rows64[kept_at + 1] / plan.floats[record + SCALE]
 
 
-@compiled
+@inlined
 def _cart_value(memory: Memory, plan: Plan, record: int, slot: int, cart: int) -> float:
     node = cart
     if cart == LAST_TOUCHED:

@@ -1,14 +1,14 @@
 """The interpreter of rule programs (`config.opcodes`): one compiled loop for all rules.
 
 A missing value is NaN. The same run decides and explains: each comparison leaves its two sides in
-`scratch.trace`.
+the scratch array.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from config.jit import compiled
+from config.jit import compiled, inlined
 from config.opcodes import (
     FIRST_COMPARISON,
     OP_ABS,
@@ -37,7 +37,7 @@ from config.opcodes import (
 )
 from connectors.columns import MISSING, Columns
 from flows.features import text_number
-from flows.machine import Machine, Scratch
+from flows.machine import FIELDS, STACK, TRACE, VALUES, Machine, Scratch
 from flows.plan_words import (
     COLUMN_IS_TEXT,
     COLUMN_KIND_WORDS,
@@ -49,18 +49,18 @@ from flows.plan_words import (
 from state.layout import Plan
 
 
-@compiled
+@inlined
 def run_rule(plan: Plan, scratch: Scratch, program: int, held: int) -> bool:
-    """Whether a rule holds, on features read into `scratch.values` and the tags in the bits `held`."""
+    """Whether a rule holds, on features read into the scratch array and the tags in the bits `held`."""
     return run_range(plan, scratch, plan.ints[program + PROGRAM_CODE], held) == 1.0
 
 
 @compiled
 def run_range(plan: Plan, scratch: Scratch, code: int, held: int) -> float:
     """The value of a run of (opcode, operand) pairs: its count stands at `code`, then the pairs."""
-    ints, stack = plan.ints, scratch.stack
-    top = -1
-    traced = 0
+    ints, stack = plan.ints, scratch
+    top = STACK - 1
+    traced = TRACE
     for at in range(code + 1, code + 1 + 2 * ints[code], 2):
         opcode = ints[at]
         if opcode <= OP_EVENT:
@@ -69,8 +69,8 @@ def run_range(plan: Plan, scratch: Scratch, code: int, held: int) -> float:
         elif opcode >= FIRST_COMPARISON:
             top -= 1
             left, right = stack[top], stack[top + 1]
-            scratch.trace[traced] = left
-            scratch.trace[traced + 1] = right
+            scratch[traced] = left
+            scratch[traced + 1] = right
             traced += 2
             stack[top] = 1.0 if _compares(opcode, left, right) else 0.0
         elif opcode == OP_NEGATE or opcode == OP_ABS or opcode == OP_HAS or opcode == OP_NOT:
@@ -78,12 +78,12 @@ def run_range(plan: Plan, scratch: Scratch, code: int, held: int) -> float:
         else:
             top -= 1
             stack[top] = _combined(opcode, stack[top], stack[top + 1])
-    return stack[0]
+    return stack[STACK]
 
 
 @compiled
 def load_event_fields(machine: Machine, columns: Columns, index: int, program: int) -> None:
-    """Read the fields of event `index` that a rule names into `scratch.events`."""
+    """Read the fields of event `index` that a rule names into the scratch array."""
     plan = machine.plan
     listed = plan.ints[program + PROGRAM_EVENT_FIELDS]
     for entry in range(listed + 1, listed + 1 + plan.ints[listed]):
@@ -91,27 +91,27 @@ def load_event_fields(machine: Machine, columns: Columns, index: int, program: i
         cell = columns.values[index, column]
         kind = plan.ints[COLUMN_KINDS] + column * COLUMN_KIND_WORDS
         if cell == MISSING:
-            machine.scratch.events[column] = np.nan
+            machine.scratch[FIELDS + column] = np.nan
         elif plan.ints[kind + COLUMN_IS_TEXT]:
-            machine.scratch.events[column] = text_number(machine.texts, columns.data, cell)
+            machine.scratch[FIELDS + column] = text_number(machine.texts, columns.data, cell)
         else:
-            machine.scratch.events[column] = cell / plan.floats[kind + COLUMN_SCALE]
+            machine.scratch[FIELDS + column] = cell / plan.floats[kind + COLUMN_SCALE]
 
 
-@compiled
+@inlined
 def _pushed(plan: Plan, scratch: Scratch, opcode: int, at: int, held: int) -> float:
     if opcode == OP_FEATURE:
-        return scratch.values[plan.ints[at]]
+        return scratch[VALUES + plan.ints[at]]
     if opcode == OP_CONST:
         return plan.floats[at]
     if opcode == OP_TEXT:
         return float(plan.ints[at])
     if opcode == OP_TAG:
         return float(held >> plan.ints[at] & 1)
-    return scratch.events[plan.ints[at]]
+    return scratch[FIELDS + plan.ints[at]]
 
 
-@compiled
+@inlined
 def _compares(opcode: int, left: float, right: float) -> bool:
     if left != left or right != right:
         return False
@@ -128,7 +128,7 @@ def _compares(opcode: int, left: float, right: float) -> bool:
     return left >= right
 
 
-@compiled
+@inlined
 def _changed(opcode: int, value: float) -> float:
     if opcode == OP_NEGATE:
         return -value
@@ -139,7 +139,7 @@ def _changed(opcode: int, value: float) -> float:
     return 1.0 - value
 
 
-@compiled
+@inlined
 def _combined(opcode: int, left: float, right: float) -> float:
     if opcode == OP_AND:
         return left * right

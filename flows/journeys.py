@@ -58,7 +58,7 @@ from state.instances import (
 )
 from state.layout import INSTANCES_MAX, ROW_WORDS
 from state.layout import TAGS as HELD
-from state.memory import TALLY_WORDS
+from state.memory import JOURNEY_TALLIES
 from state.rolling import whole_second
 
 NO_KEY = 0
@@ -193,7 +193,7 @@ def _entry_rule_holds(machine: Machine, slot: int, record: int, cart: int, now_m
     if rule == 0:
         return True
     listed = plan.ints[rule + PROGRAM_FEATURES]
-    read_features(memory, plan, listed, slot, now_ms, cart, scratch.values)
+    read_features(memory, plan, listed, slot, now_ms, cart, scratch)
     return run_rule(plan, scratch, rule, memory.rows64[slot * plan.ints[ROW_WORDS] + HELD])
 
 
@@ -232,7 +232,7 @@ def _enter(
     memory.nodes[node + BASE] = entry_ms
     memory.nodes[node + EARLIER_SENT_AT] = last_sent_at(memory, plan, slot, journey)
     schedule(machine, node, not_before_ms)
-    memory.tally[TALLY_WORDS + 2 * journey] += 1
+    memory.nodes[JOURNEY_TALLIES + 2 * journey] += 1
 
 
 @compiled

@@ -8,31 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.output import Output
+from config.limits import FEATURES_MAX, FIELDS_MAX, RULE_COMPARISONS_MAX, RULE_STACK_MAX
 from state.layout import Plan
 from state.memory import Memory
 from state.texts import Texts
 
-STACK_MAX = 256
+STACK = 0
+TRACE = STACK + RULE_STACK_MAX
+VALUES = TRACE + 2 * RULE_COMPARISONS_MAX
+FIELDS = VALUES + FEATURES_MAX
+SCRATCH_WORDS = FIELDS + FIELDS_MAX
+"""Where things stand in the scratch array, float64: the rule interpreter's stack; both sides of each
+comparison of the last rule; the features as read, by index; the entry event's fields, by column."""
+
+Scratch = NDArray[np.float64]
 
 
-class Scratch(NamedTuple):
-    """values: features as read, (features,) float64; events: the entry event's fields, (columns,);
-    stack: of the rule interpreter; trace: both sides of each comparison of the last rule."""
-
-    values: NDArray[np.float64]
-    events: NDArray[np.float64]
-    stack: NDArray[np.float64]
-    trace: NDArray[np.float64]
-
-
-def new_scratch(features: int, columns: int, comparisons: int) -> Scratch:
-    """Room for a configuration of this many features, value columns and comparisons in a rule."""
-    return Scratch(
-        values=np.full(max(1, features), np.nan),
-        events=np.full(max(1, columns), np.nan),
-        stack=np.zeros(STACK_MAX),
-        trace=np.full(max(1, 2 * comparisons), np.nan),
-    )
+def new_scratch() -> Scratch:
+    """Room for what one step computes: (SCRATCH_WORDS,) float64."""
+    return np.zeros(SCRATCH_WORDS)
 
 
 class Machine(NamedTuple):

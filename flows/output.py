@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from config.jit import compiled
+from config.jit import compiled, inlined
+from config.limits import RULE_COMPARISONS_MAX
 from state.layout import LINES_MAX
 
 DECISIONS_MAX = 2048
@@ -68,15 +69,28 @@ TRANSITION_WORDS = 5
 TURNED_USER, TURNED_TAG, TURNED_HELD, TURNED_INSTANT, TURNED_OFFSET = range(TRANSITION_WORDS)
 
 FILLED_DECISIONS, FILLED_LINES, FILLED_TRANSITIONS = range(3)
+ROW_SIZE, ROW_TRACE, ROW_TEXTS, LINES_AT, TRANSITIONS_AT = range(3, 8)
+DECISIONS_AT = 8
+"""Words of the buffer: rows in use; how long a decision's row is and where in it the trace and the texts
+begin; where the lines and the transitions begin; then the decisions."""
 
 NO_OFFSET = -1
 """Offset of what time alone brought about."""
 
 
 class Output(NamedTuple):
-    """decisions: (rows, DECISION_WORDS) int64; features: (rows, features) float64; texts: (rows,
-    recent texts) int64; trace: (rows, 2 x comparisons) float64; lines: (rows, LINE_WORDS) int64 of
-    item, category, quantity, price; transitions: (rows, TRANSITION_WORDS) int64; filled: rows in use."""
+    """The buffer as int64 and as float64. A decision's row: DECISION_WORDS, the features and both sides
+    of each comparison (float64), the recent texts. A line: item, category, quantity, price."""
+
+    ints: NDArray[np.int64]
+    floats: NDArray[np.float64]
+
+
+class Reported(NamedTuple):
+    """The buffer's tables, as two-dimensional views: (rows, columns).
+
+    decisions, texts, lines and transitions are int64, features and trace float64.
+    """
 
     decisions: NDArray[np.int64]
     features: NDArray[np.float64]
@@ -84,32 +98,58 @@ class Output(NamedTuple):
     trace: NDArray[np.float64]
     lines: NDArray[np.int64]
     transitions: NDArray[np.int64]
-    filled: NDArray[np.int64]
 
 
-def new_output(features: int, texts: int, comparisons: int, tags: int) -> Output:
-    """Empty buffers for a configuration of this many of each."""
-    rows = DECISIONS_MAX
-    return Output(
-        decisions=np.zeros((rows, DECISION_WORDS), np.int64),
-        features=np.zeros((rows, max(1, features)), np.float64),
-        texts=np.zeros((rows, max(1, texts)), np.int64),
-        trace=np.zeros((rows, max(1, 2 * comparisons)), np.float64),
-        lines=np.zeros((rows + MARGIN * LINES_MAX, LINE_WORDS), np.int64),
-        transitions=np.zeros((rows + (MARGIN + 2) * max(1, tags), TRANSITION_WORDS), np.int64),
-        filled=np.zeros(3, np.int64),
+def new_output(features: int, texts: int, tags: int) -> Output:
+    """An empty buffer for a configuration of this many of each."""
+    trace_at = DECISION_WORDS + features
+    texts_at = trace_at + 2 * RULE_COMPARISONS_MAX
+    size = texts_at + texts
+    lines_at = DECISIONS_AT + DECISIONS_MAX * size
+    transitions_at = lines_at + (DECISIONS_MAX + MARGIN * LINES_MAX) * LINE_WORDS
+    transitions = DECISIONS_MAX + (MARGIN + 2) * max(1, tags)
+    ints = np.zeros(transitions_at + transitions * TRANSITION_WORDS, np.int64)
+    ints[ROW_SIZE:DECISIONS_AT] = size, trace_at, texts_at, lines_at, transitions_at
+    return Output(ints, ints.view(np.float64))
+
+
+def reported(output: Output) -> Reported:
+    """Copies of what is in the buffer, which is then empty."""
+    ints = output.ints
+    decisions, lines, transitions = ints[:3].tolist()
+    size, trace_at, texts_at, lines_at, transitions_at = ints[ROW_SIZE:DECISIONS_AT].tolist()
+    rows = ints[DECISIONS_AT : DECISIONS_AT + decisions * size].reshape(decisions, size).copy()
+    floats = rows.view(np.float64)
+    line_words = ints[lines_at : lines_at + lines * LINE_WORDS]
+    turned = ints[transitions_at : transitions_at + transitions * TRANSITION_WORDS]
+    ints[:3] = 0
+    return Reported(
+        decisions=rows[:, :DECISION_WORDS],
+        features=floats[:, DECISION_WORDS:trace_at],
+        texts=rows[:, texts_at:],
+        trace=floats[:, trace_at:texts_at],
+        lines=line_words.reshape(lines, LINE_WORDS).copy(),
+        transitions=turned.reshape(transitions, TRANSITION_WORDS).copy(),
     )
 
 
-@compiled
+@inlined
 def has_room(output: Output) -> bool:
     """Whether one more step of the loop surely fits."""
-    filled = output.filled
+    ints = output.ints
     return bool(
-        filled[FILLED_DECISIONS] + MARGIN <= DECISIONS_MAX
-        and filled[FILLED_LINES] <= DECISIONS_MAX
-        and filled[FILLED_TRANSITIONS] <= DECISIONS_MAX
+        ints[FILLED_DECISIONS] + MARGIN <= DECISIONS_MAX
+        and ints[FILLED_LINES] <= DECISIONS_MAX
+        and ints[FILLED_TRANSITIONS] <= DECISIONS_MAX
     )
+
+
+@inlined
+def new_decision(output: Output) -> int:
+    """Where the row of one more decision begins in the buffer."""
+    row = output.ints[FILLED_DECISIONS]
+    output.ints[FILLED_DECISIONS] = row + 1
+    return DECISIONS_AT + row * output.ints[ROW_SIZE]
 
 
 @compiled
@@ -117,10 +157,11 @@ def report_transition(
     output: Output, slot: int, tag: int, held: bool, instant_ms: int, offset: int
 ) -> None:
     """Report that a user gained or lost a tag."""
-    row = output.filled[FILLED_TRANSITIONS]
-    output.transitions[row, TURNED_USER] = slot
-    output.transitions[row, TURNED_TAG] = tag
-    output.transitions[row, TURNED_HELD] = held
-    output.transitions[row, TURNED_INSTANT] = instant_ms
-    output.transitions[row, TURNED_OFFSET] = offset
-    output.filled[FILLED_TRANSITIONS] = row + 1
+    ints = output.ints
+    at = ints[TRANSITIONS_AT] + ints[FILLED_TRANSITIONS] * TRANSITION_WORDS
+    ints[at + TURNED_USER] = slot
+    ints[at + TURNED_TAG] = tag
+    ints[at + TURNED_HELD] = held
+    ints[at + TURNED_INSTANT] = instant_ms
+    ints[at + TURNED_OFFSET] = offset
+    ints[FILLED_TRANSITIONS] += 1

@@ -13,12 +13,11 @@ from msgspec.structs import replace
 from config.schema import Config
 from connectors.columns import Columns
 from connectors.triggers import instant_text
-from connectors.words import hash_text
 from flows import output as out
 from flows.apply import NODES_MARGIN, apply_events, pass_time, pending_stages, set_deadline
 from flows.decisions import Batch, Names
 from flows.features import LAST_TOUCHED, read_features
-from flows.machine import Machine, new_scratch
+from flows.machine import VALUES, Machine, new_scratch
 from flows.plan import make_plan
 from flows.plan_words import ALL_FEATURES
 from state.instances import DUE, INSTANCE_ENTRY, INSTANCE_KEY, first_instance, journey_of, stage_of
@@ -29,21 +28,17 @@ from state.memory import (
     LAST_INSTANT,
     LATE,
     NODES_MADE,
-    TALLY_WORDS,
+    JOURNEY_TALLIES,
     new_memory,
     with_nodes,
     with_users,
 )
 from state.packing import RowPacker
 from state.store import Checkpoint, Commit, Snapshot, encode_checkpoint
-from state.texts import COUNT, find_or_add, new_texts, number_of, text_of, with_room
+from state.texts import COUNT, new_texts, number_of, text_of, with_room
 
 DRAIN_MS = 3660 * 86_400_000
 """How far ahead `drain` looks: what recurs each day for ever must end somewhere."""
-
-
-READ_AHEAD = bytes(8)
-"""`hash_text` reads whole words."""
 
 
 NO_TEXT = b"\xff"
@@ -93,7 +88,7 @@ class Engine:
         self._made = make_plan(config)
         self._packer = RowPacker(self._made.layout)
         journeys = len(config.journeys)
-        self._memory = new_memory(self._made.layout.words, journeys)
+        self._memory = new_memory(self._made.layout.words)
         self._users = new_texts()
         self._texts = new_texts()
         for text in (NO_TEXT, *(text.encode() for text in self._made.texts)):
@@ -101,10 +96,9 @@ class Engine:
             number_of(self._texts, text)
         features = len(config.features)
         recent = sum(feature.keep for feature in config.features if feature.kind == "recent")
-        comparisons = self._made.comparisons
         self._names = Names(config, self._users, self._texts)
-        self._scratch = new_scratch(features, len(self._made.columns), comparisons)
-        self._output = out.new_output(features, recent, comparisons, len(config.tags))
+        self._scratch = new_scratch()
+        self._output = out.new_output(features, recent, len(config.tags))
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._outcomes = np.zeros((journeys, out.HOLDOUT + 1), np.int64)
         self._previous: bytes | None = None
@@ -130,8 +124,10 @@ class Engine:
         """
         self._make_room(columns)
         batch = Batch(self._names)
-        hashes = columns.message_hash.view(np.int64)
-        columns = columns._replace(message_hash=hashes)
+        columns = columns._replace(
+            user_hash=columns.user_hash.view(np.int64),
+            message_hash=columns.message_hash.view(np.int64),
+        )
         template = self._made.layout.template
         first = 0
         while first < len(columns.offset):
@@ -146,9 +142,9 @@ class Engine:
     def drain(self) -> Batch:
         """Decide all that is pending, however far ahead; the clock is then the last instant."""
         batch = Batch(self._names)
-        self._memory.tally[LAST_INSTANT] = self.checkpoint.clock_ms
+        self._memory.nodes[LAST_INSTANT] = self.checkpoint.clock_ms
         self._pass_time(batch, self.checkpoint.clock_ms + DRAIN_MS)
-        clock_ms = max(self.checkpoint.clock_ms, int(self._memory.tally[LAST_INSTANT]))
+        clock_ms = max(self.checkpoint.clock_ms, int(self._memory.nodes[LAST_INSTANT]))
         self._advance(clock_ms, self.checkpoint.next_offset)
         return self._counted(batch)
 
@@ -174,14 +170,14 @@ class Engine:
     @property
     def counters(self) -> Counters:
         """Sums since the engine was made."""
-        tally = self._memory.tally
+        tally = self._memory.nodes
         pending = self._pending()
         journeys = {}
         for index, journey in enumerate(self._config.journeys):
             outcomes = self._outcomes[index]
             journeys[journey.name] = JourneyCounters(
-                entered=int(tally[TALLY_WORDS + 2 * index]),
-                scheduled=int(tally[TALLY_WORDS + 2 * index + 1]),
+                entered=int(tally[JOURNEY_TALLIES + 2 * index]),
+                scheduled=int(tally[JOURNEY_TALLIES + 2 * index + 1]),
                 sent=int(outcomes[out.SENT]),
                 suppressed={
                     reason: int(outcomes[code])
@@ -215,13 +211,14 @@ class Engine:
         memory, plan, words = self._memory, self._made.plan, self._made.layout.words
         clock_ms = self.checkpoint.clock_ms
         listed = plan.ints[ALL_FEATURES]
-        read_features(memory, plan, listed, slot, clock_ms, LAST_TOUCHED, self._scratch.values)
+        read_features(memory, plan, listed, slot, clock_ms, LAST_TOUCHED, self._scratch)
+        values = self._scratch[VALUES : VALUES + len(self._config.features)]
         closed = int(memory.rows32[2 * slot * words + CLOSED_CHANNELS])
         channels = list(self._config.shop.channels)
         return {
             "user": user.decode(),
             "at": instant_text(clock_ms),
-            "features": names.features(self._scratch.values.tolist(), self._recent(slot)),
+            "features": names.features(values.tolist(), self._recent(slot)),
             "tags": names.tags(int(memory.rows64[slot * words + TAGS])),
             "instances": [self._instance(names, node) for node in self._instances(slot)],
             "closed_channels": [name for bit, name in enumerate(channels) if closed >> bit & 1],
@@ -257,13 +254,8 @@ class Engine:
         pending_stages(self._machine(), self._user_count(), counts)
         return [int(count) for count in counts]
 
-    def _slot_of(self, user: bytes) -> int:
-        data = np.frombuffer(user + READ_AHEAD, np.uint8)
-        hashed = np.uint64(hash_text(data, 0, len(user)))
-        return int(find_or_add(self._users, hashed, data, 0, len(user)))
-
     def _user_count(self) -> int:
-        return int(self._users.fill[COUNT])
+        return int(self._users.entries[COUNT])
 
     def _machine(self) -> Machine:
         return Machine(self._memory, self._made.plan, self._texts, self._scratch, self._output)
@@ -285,8 +277,8 @@ class Engine:
         self._memory = with_nodes(self._memory, NODES_MARGIN)
 
     def _empty_buffers(self, batch: Batch, *, moved: bool) -> None:
-        had_room = self._memory.tally[NODES_MADE] * 8 + NODES_MARGIN * 8 < len(self._memory.nodes)
-        assert moved or self._output.filled.any() or not had_room, "the loop stopped for no reason"
+        had_room = self._memory.nodes[NODES_MADE] * 8 + NODES_MARGIN * 8 < len(self._memory.nodes)
+        assert moved or self._output.ints[:3].any() or not had_room, "the loop stopped for no reason"
         batch.take(self._output)
         self._memory = with_nodes(self._memory, NODES_MARGIN)
 
@@ -319,7 +311,7 @@ class Engine:
         )
         self._memory = with_users(self._memory, self._made.layout.words, len(snapshot.rows))
         for user, row in snapshot.rows:
-            slot = self._slot_of(user)
+            slot = number_of(self._users, user)
             self._memory = with_nodes(self._memory, NODES_MARGIN)
             plan = self._made.plan
             self._texts = self._packer.unpack(self._memory, plan, self._texts, slot, row)
@@ -327,7 +319,7 @@ class Engine:
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._names.users, self._names.texts = self._users, self._texts
         for index, pending in enumerate(self._pending()):
-            self._memory.tally[TALLY_WORDS + 2 * index + 1] = pending
+            self._memory.nodes[JOURNEY_TALLIES + 2 * index + 1] = pending
         self._previous = encode_checkpoint(checkpoint)
         self.checkpoint = replace(checkpoint, config_version=self._config.version)
 

@@ -23,7 +23,6 @@ CART_ROLES = {
     "Cart Viewed": words.CART_REPLACE,
     "Order Completed": words.CART_ORDER,
 }
-WINDOWED = ("count", "sum", "distinct", "sessions")
 STATUSES = {"live": words.STATUS_LIVE, "shadow": words.STATUS_SHADOW, "off": words.STATUS_OFF}
 EMAIL = "email"
 
@@ -31,15 +30,13 @@ EMAIL = "email"
 class PlanOf(Struct, frozen=True, kw_only=True):
     """A configuration made ready: what compiled code reads, and what Python needs beside it.
 
-    texts: the texts that rules compare with, numbered from 1 in this order. comparisons: the most that
-    a rule has. recent_cells: (first int32 of the row, how many) of each list of recent texts.
+    texts: the texts that rules compare with, numbered from 1 in this order. recent_cells: (first int32 of the row, how many) of each list of recent texts.
     """
 
     plan: Plan
     layout: Layout
     columns: tuple[str, ...]
     texts: tuple[str, ...]
-    comparisons: int
     recent_cells: tuple[tuple[int, int], ...]
 
 
@@ -60,22 +57,12 @@ def make_plan(config: Config) -> PlanOf:
             for index, feature in enumerate(config.features)
             if feature.kind == "recent"
         ),
-        comparisons=max((len(program.comparisons) for program in programs_of(config)), default=0),
     )
 
 
 def layout_bytes(config: Config) -> dict[str, int]:
     """Bytes per user of each feature and of what every row has, in the order of the row."""
     return lay_out(config, field_names(config.events)).bytes_of
-
-
-def programs_of(config: Config) -> list[Program]:
-    """All rules of a configuration."""
-    found = [tag.rule for tag in config.tags]
-    for journey in config.journeys:
-        found += [journey.entry_when, journey.exit_when]
-        found += [stage.when for stage in journey.stages]
-    return [program for program in found if program is not None]
 
 
 def with_parts(features: tuple[Feature, ...], wanted: set[int]) -> list[int]:
@@ -96,9 +83,7 @@ class _Writer:
         self.layout = layout
         self.words = [0] * words.HEAD_WORDS
         self.texts: list[str] = []
-        self.tag_features = with_parts(
-            config.features, {index for tag in config.tags if tag.rule for index in tag.rule.features}
-        )
+        self.turns: dict[int, list[int]] = {}
 
     def write(self) -> None:
         head = self.words
@@ -117,8 +102,8 @@ class _Writer:
             head[word] = self.column(name)
         self.write_columns()
         self.write_channels()
-        self.write_events()
         self.write_tags()
+        self.write_events()
         self.write_journeys()
 
     def run(self, values: list[int]) -> int:
@@ -192,18 +177,16 @@ class _Writer:
     def event(self, event: EventDef) -> list[int]:
         features = self.config.features
         ops: list[int] = []
-        settles = event.name in CART_ROLES and any(
-            features[index].kind == "cart" for index in self.tag_features
-        )
         for index, feature in enumerate(features):
             if event.name in feature.events:
                 source = self.source(feature, event)
                 ops += [self.feature_at(index), feature.events[event.name], source]
-                settles = settles or index in self.tag_features
         record = [0] * words.EVENT_WORDS
         record[words.OPS] = self.run(ops)
         record[words.OP_COUNT] = len(ops) // words.OP_WORDS
-        record[words.SETTLES] = int(settles)
+        touched = touched_by(event, features)
+        if affected_tags(touched, self.config.tags, features):
+            record[words.SCOPE] = self.scope(touched)
         for bit, journey in enumerate(self.config.journeys):
             record[words.ENTERS] |= int(journey.entry_event == event.name) << bit
             record[words.EXITS] |= int(event.name in journey.exit_events) << bit
@@ -229,20 +212,34 @@ class _Writer:
         return self.words[words.FEATURES] + index * FEATURE_WORDS
 
     def write_tags(self) -> None:
-        features, tags = self.config.features, self.config.tags
-        windowed = [
-            index
-            for index in self.tag_features
-            if features[index].window_ms and features[index].kind in WINDOWED
-        ]
-        self.words[words.TAG_FEATURES] = self.listed(self.tag_features)
-        self.words[words.TAG_WINDOWS] = self.listed(windowed)
+        tags = self.config.tags
         self.words[words.TAG_COUNT] = len(tags)
         records = [self.tag(index, tag) for index, tag in enumerate(tags)]
         self.words[words.TAGS] = self.run([word for record in records for word in record])
-        turns = [self.turn(turn) for tag in tags if tag.rule for turn in turns_of(tag.rule, features)]
-        self.words[words.TURN_COUNT] = len(turns)
-        self.words[words.TURNS] = self.run([word for record in turns for word in record])
+        turns = {
+            index: [self.run(self.turn(turn)) for turn in turns_of(tag.rule, self.config.features)]
+            for index, tag in enumerate(tags)
+            if tag.rule
+        }
+        self.turns = turns
+        everything = set(range(len(self.config.features)))
+        self.words[words.ALL_TAGS] = self.scope(everything)
+
+    def scope(self, touched: set[int]) -> int:
+        """What settles once these features have changed."""
+        tags, features = self.config.tags, self.config.features
+        affected = affected_tags(touched, tags, features)
+        rules = [rule for index in affected if (rule := tags[index].rule)]
+        read = with_parts(features, {index for rule in rules for index in rule.features})
+        windowed = [index for index in read if index in touched and features[index].window_ms]
+        return self.run(
+            [
+                sum(1 << index for index in affected),
+                self.listed(read),
+                self.listed(windowed),
+                self.listed([turn for index in affected for turn in self.turns.get(index, [])]),
+            ]
+        )
 
     def tag(self, index: int, tag: Tag) -> list[int]:
         record = [0] * words.TAG_WORDS
@@ -310,3 +307,29 @@ def blockers_of(index: int, tags: tuple[Tag, ...]) -> int:
         if parent >= 0 and tags[parent].pick_first:
             bits |= sum(1 << elder for elder in range(child) if tags[elder].parent == parent)
     return bits
+
+
+def touched_by(event: EventDef, features: tuple[Feature, ...]) -> set[int]:
+    """The features that an event changes."""
+    return {
+        index
+        for index, feature in enumerate(features)
+        if event.name in feature.events or (feature.kind == "cart" and event.name in CART_ROLES)
+    }
+
+
+def affected_tags(
+    touched: set[int], tags: tuple[Tag, ...], features: tuple[Feature, ...]
+) -> list[int]:
+    """The tags that can turn when these features change: by their rules, by tags that their rules
+    read, or as a younger sibling in a group that picks the first."""
+    affected = 0
+    for index, tag in enumerate(tags):
+        if tag.rule is None:
+            continue
+        reads = sum(1 << other for other in tag.rule.tags) | blockers_of(index, tags)
+        if touched & set(with_parts(features, set(tag.rule.features))) or affected & reads:
+            affected |= 1 << index
+            for ancestor in ancestors_of(index, tags):
+                affected |= 1 << ancestor
+    return [index for index in range(len(tags)) if affected >> index & 1]

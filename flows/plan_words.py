@@ -9,9 +9,8 @@ FEATURES, FEATURE_COUNT = 1, 2
 EVENTS, EVENT_COUNT = 3, 4
 TAGS, TAG_COUNT = 5, 6
 JOURNEYS, JOURNEY_COUNT = 7, 8
-TURNS, TURN_COUNT = 9, 10
-TAG_FEATURES = 11
-TAG_WINDOWS = 12
+ALL_TAGS = 9
+"""The scope of settling everything."""
 CHANNELS, CHANNEL_COUNT = 13, 14
 ITEM_COLUMN, PRICE_COLUMN, QUANTITY_COLUMN, CATEGORY_COLUMN, CART_COLUMN = range(15, 20)
 CHANNEL_COLUMN = 20
@@ -23,7 +22,7 @@ HEAD_WORDS = 25
 
 EVENT_WORDS = 8
 """The record before the first event's is that of an event that the configuration does not name."""
-OPS, OP_COUNT, SETTLES, ENTERS, EXITS, GOALS, CART_ROLE, CONSENT_ROLE = range(EVENT_WORDS)
+OPS, OP_COUNT, SCOPE, ENTERS, EXITS, GOALS, CART_ROLE, CONSENT_ROLE = range(EVENT_WORDS)
 
 OP_WORDS = 3
 OP_RECORD, OP_WEIGHT, OP_SOURCE = range(3)
@@ -37,6 +36,11 @@ CHANNEL_TEXT, CHANNEL_TRAIT = range(2)
 
 TAG_WORDS = 5
 TAG_RULE, TAG_KEEP_MS, TAG_KEEP_WORD, TAG_BLOCKERS, TAG_ANCESTORS = range(5)
+
+SCOPE_WORDS = 4
+SCOPE_TAGS, SCOPE_FEATURES, SCOPE_WINDOWS, SCOPE_TURNS = range(SCOPE_WORDS)
+"""What settles together: bits of tags; lists of the features that their rules read, of those among them
+that have windows and were touched, and of the records of their turns."""
 
 TURN_WORDS = 3
 TURN_FEATURE, TURN_PROGRAM, TURN_WHEN = range(3)

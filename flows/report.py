@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from config.jit import compiled
+from config.jit import compiled, inlined
 from flows.features import LAST_TOUCHED, read_features
 from flows.interpret import run_rule
-from flows.machine import Machine
+from flows.machine import TRACE, VALUES, Machine
 from flows.output import (
     CHANNEL,
     DEADLINE,
     DECISION_WORDS,
     ENTRY,
-    FILLED_DECISIONS,
     FILLED_LINES,
     FIRST_LINE,
     GOAL,
@@ -19,11 +18,16 @@ from flows.output import (
     JOURNEY,
     KEY,
     LINE_COUNT,
+    LINE_WORDS,
+    LINES_AT,
     OFFSET,
     OUTCOME,
+    ROW_TEXTS,
+    ROW_TRACE,
     STAGE,
     TAGS_HELD,
     USER,
+    new_decision,
 )
 from flows.plan_words import (
     ALL_FEATURES,
@@ -54,7 +58,7 @@ from state.layout import TAGS as HELD
 NO_CHANNEL = -1
 
 
-@compiled
+@inlined
 def cart_of(machine: Machine, slot: int, node: int) -> int:
     """The cart that an instance's rules see: its own, or the last touched."""
     plan = machine.plan
@@ -64,7 +68,7 @@ def cart_of(machine: Machine, slot: int, node: int) -> int:
     return find_cart(machine.memory, plan, slot, machine.memory.nodes[node + INSTANCE_KEY])
 
 
-@compiled
+@inlined
 def stage_record(machine: Machine, node: int) -> int:
     """Where the record of an instance's pending stage stands in `plan.ints`."""
     ints = machine.plan.ints
@@ -76,14 +80,14 @@ def stage_record(machine: Machine, node: int) -> int:
 def read_stage(machine: Machine, slot: int, node: int, now_ms: int) -> bool:
     """Read all features as of `now_ms` and run the pending stage's rule; whether it holds.
 
-    Afterwards `scratch.values` and `scratch.trace` are what the decision's record shows.
+    Afterwards the scratch array holds the features and comparisons that the decision's record shows.
     """
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     cart = cart_of(machine, slot, node)
-    read_features(memory, plan, plan.ints[ALL_FEATURES], slot, now_ms, cart, scratch.values)
+    read_features(memory, plan, plan.ints[ALL_FEATURES], slot, now_ms, cart, scratch)
     held = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
-    for index in range(len(scratch.trace)):
-        scratch.trace[index] = 0.0
+    for index in range(TRACE, VALUES):
+        scratch[index] = 0.0
     rule = plan.ints[stage_record(machine, node) + STAGE_WHEN]
     return rule == 0 or run_rule(plan, scratch, rule, held)
 
@@ -107,25 +111,25 @@ def report_decision(
     """Report the pending stage's outcome with what `read_stage` has read."""
     memory, plan, output = machine.memory, machine.plan, machine.output
     nodes = memory.nodes
-    row = output.filled[FILLED_DECISIONS]
-    output.filled[FILLED_DECISIONS] = row + 1
-    cells = output.decisions
+    row = new_decision(output)
+    cells = output.ints
     journey = journey_of(memory, node)
-    cells[row, OUTCOME] = outcome
-    cells[row, USER] = slot
-    cells[row, JOURNEY] = journey
-    cells[row, STAGE] = stage_of(memory, node)
-    cells[row, KEY] = nodes[node + INSTANCE_KEY]
-    cells[row, ENTRY] = nodes[node + INSTANCE_ENTRY]
-    cells[row, DEADLINE] = nodes[node + INSTANCE_DEADLINE]
-    cells[row, INSTANT] = instant_ms
-    cells[row, OFFSET] = offset
-    cells[row, CHANNEL] = choose_channel(machine, slot, journey)
-    cells[row, TAGS_HELD] = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
+    cells[row + OUTCOME] = outcome
+    cells[row + USER] = slot
+    cells[row + JOURNEY] = journey
+    cells[row + STAGE] = stage_of(memory, node)
+    cells[row + KEY] = nodes[node + INSTANCE_KEY]
+    cells[row + ENTRY] = nodes[node + INSTANCE_ENTRY]
+    cells[row + DEADLINE] = nodes[node + INSTANCE_DEADLINE]
+    cells[row + INSTANT] = instant_ms
+    cells[row + OFFSET] = offset
+    cells[row + CHANNEL] = choose_channel(machine, slot, journey)
+    cells[row + TAGS_HELD] = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
     for feature in range(plan.ints[FEATURE_COUNT]):
-        output.features[row, feature] = machine.scratch.values[feature]
-    for index in range(len(machine.scratch.trace)):
-        output.trace[row, index] = machine.scratch.trace[index]
+        output.floats[row + DECISION_WORDS + feature] = machine.scratch[VALUES + feature]
+    trace = row + cells[ROW_TRACE]
+    for index in range(VALUES - TRACE):
+        output.floats[trace + index] = machine.scratch[TRACE + index]
     _report_texts(machine, slot, row)
     _report_lines(machine, slot, cart_of(machine, slot, node), row)
 
@@ -134,15 +138,15 @@ def report_decision(
 def _report_texts(machine: Machine, slot: int, row: int) -> None:
     """The recent texts, feature after feature, `keep` cells each."""
     memory, ints = machine.memory, machine.plan.ints
-    column = 0
+    at = row + machine.output.ints[ROW_TEXTS]
     for feature in range(ints[FEATURE_COUNT]):
         record = ints[FEATURES] + feature * FEATURE_WORDS
         if ints[record + KIND] != RECENT:
             continue
         first = 2 * slot * ints[ROW_WORDS] + ints[record + AT32]
         for index in range(ints[record + KEEP]):
-            machine.output.texts[row, column] = memory.rows32[first + index]
-            column += 1
+            machine.output.ints[at] = memory.rows32[first + index]
+            at += 1
 
 
 @compiled
@@ -152,18 +156,19 @@ def _report_lines(machine: Machine, slot: int, cart: int, row: int) -> None:
     node = cart
     if cart == LAST_TOUCHED:
         node = int(memory.rows32[2 * slot * machine.plan.ints[ROW_WORDS] + CARTS_HEAD])
-    at = output.filled[FILLED_LINES]
-    output.decisions[row, FIRST_LINE] = at
+    cells = output.ints
+    first = cells[FILLED_LINES]
+    cells[row + FIRST_LINE] = first
     line = memory.nodes[node + CART_FIRST_LINE] if node != 0 else 0
     while line != 0:
-        output.lines[at, 0] = memory.nodes[line + LINE_ITEM]
-        output.lines[at, 1] = memory.nodes[line + LINE_CATEGORY]
-        output.lines[at, 2] = memory.nodes[line + LINE_QUANTITY]
-        output.lines[at, 3] = memory.nodes[line + LINE_PRICE]
-        at += 1
+        at = cells[LINES_AT] + cells[FILLED_LINES] * LINE_WORDS
+        cells[at] = memory.nodes[line + LINE_ITEM]
+        cells[at + 1] = memory.nodes[line + LINE_CATEGORY]
+        cells[at + 2] = memory.nodes[line + LINE_QUANTITY]
+        cells[at + 3] = memory.nodes[line + LINE_PRICE]
+        cells[FILLED_LINES] += 1
         line = memory.nodes[line]
-    output.decisions[row, LINE_COUNT] = at - output.filled[FILLED_LINES]
-    output.filled[FILLED_LINES] = at
+    cells[row + LINE_COUNT] = cells[FILLED_LINES] - first
 
 
 @compiled
@@ -176,14 +181,12 @@ def report_goal(
         reached: the decision's instance key, entry and stage.
         now: log time and offset of the event that reached it.
     """
-    output = machine.output
-    row = output.filled[FILLED_DECISIONS]
-    output.filled[FILLED_DECISIONS] = row + 1
-    cells = output.decisions
+    row = new_decision(machine.output)
+    cells = machine.output.ints
     for word in range(DECISION_WORDS):
-        cells[row, word] = 0
-    cells[row, OUTCOME] = GOAL
-    cells[row, USER] = slot
-    cells[row, JOURNEY] = journey
-    cells[row, KEY], cells[row, ENTRY], cells[row, STAGE] = reached
-    cells[row, INSTANT], cells[row, OFFSET] = now
+        cells[row + word] = 0
+    cells[row + OUTCOME] = GOAL
+    cells[row + USER] = slot
+    cells[row + JOURNEY] = journey
+    cells[row + KEY], cells[row + ENTRY], cells[row + STAGE] = reached
+    cells[row + INSTANT], cells[row + OFFSET] = now

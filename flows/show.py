@@ -21,7 +21,11 @@ def show(tables: list[RenderableType], *, on_stderr: bool = False) -> None:
     console = Console(stderr=on_stderr, highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = WIDTH_WITHOUT_TERMINAL
-    console.print(*tables, sep="\n")
+    # Written by ourselves: rich would end the process where a reader has left.
+    with console.capture() as printed:
+        console.print(*tables, sep="\n")
+    console.file.write(printed.get())
+    console.file.flush()
 
 
 def summary_tables(summary: Summary) -> list[RenderableType]:

@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import math
 
-from config.jit import compiled
+from config.jit import compiled, inlined
 from flows.features import LAST_TOUCHED, read_features
 from flows.interpret import run_range, run_rule
 from flows.machine import Machine, Scratch
 from flows.output import report_transition
 from flows.plan_words import (
+    ALL_TAGS,
     FEATURES,
+    SCOPE_FEATURES,
+    SCOPE_TAGS,
+    SCOPE_TURNS,
+    SCOPE_WINDOWS,
     TAG_ANCESTORS,
     TAG_BLOCKERS,
     TAG_COUNT,
-    TAG_FEATURES,
     TAG_KEEP_MS,
     TAG_KEEP_WORD,
     TAG_RULE,
-    TAG_WINDOWS,
     TAG_WORDS,
     TAGS,
     TURN_ABOVE,
     TURN_BOTH,
-    TURN_COUNT,
     TURN_DAILY,
     TURN_FEATURE,
     TURN_PROGRAM,
     TURN_UP,
     TURN_WHEN,
-    TURN_WORDS,
-    TURNS,
 )
 from state.distinct import distinct_turns_at
-from state.layout import AT64, DISTINCT, FEATURE_WORDS, KIND, ROW_WORDS, SWEEP_AT, Plan
+from state.layout import (
+    AT64,
+    DISTINCT,
+    FEATURE_WORDS,
+    KIND,
+    ROW_WORDS,
+    SWEEP_AT,
+    TILE,
+    WINDOW,
+    Plan,
+)
 from state.layout import TAGS as HELD
 from state.memory import NEVER, Memory
 from state.rolling import DAY_MS, ring_turns_at, whole_second
@@ -43,22 +53,69 @@ DAYS_MAX = 100_000
 
 
 @compiled
-def settle(machine: Machine, slot: int, now_ms: int, offset: int) -> int:
+def settle_all(machine: Machine, slot: int, now_ms: int, offset: int) -> int:
     """Settle all tags of a user at `now_ms`, report what turned, and set the next sweep.
 
     Returns the bits of the tags that were gained.
     """
+    memory, plan = machine.memory, machine.plan
+    scope = plan.ints[ALL_TAGS]
+    gained = _settle(machine, scope, slot, now_ms, offset)
+    windows = plan.ints[scope + SCOPE_WINDOWS]
+    first = NEVER
+    for entry in range(windows + 1, windows + 1 + plan.ints[windows]):
+        record = plan.ints[FEATURES] + plan.ints[entry] * FEATURE_WORDS
+        if plan.ints[record + KIND] == DISTINCT:
+            first = min(first, distinct_turns_at(memory, plan, record, slot, now_ms))
+        else:
+            first = min(first, ring_turns_at(memory, plan, record, slot, now_ms))
+    words = slot * plan.ints[ROW_WORDS]
+    memory.rows64[words + SWEEP_AT] = _rules_turn_at(machine, scope, slot, now_ms, first)
+    return gained
+
+
+@compiled
+def settle_touched(
+    machine: Machine, scope: int, slot: int, at_ms: int, now_ms: int, offset: int
+) -> int:
+    """Settle the tags that an event at `at_ms` can have turned; the others stand as they were.
+
+    The next sweep moves forward where the event brings one about. Where it takes one back, that sweep
+    still comes and finds nothing turned.
+    """
+    memory, plan = machine.memory, machine.plan
+    gained = _settle(machine, scope, slot, now_ms, offset)
+    sweep_at = slot * plan.ints[ROW_WORDS] + SWEEP_AT
+    first = memory.rows64[sweep_at]
+    windows = plan.ints[scope + SCOPE_WINDOWS]
+    for entry in range(windows + 1, windows + 1 + plan.ints[windows]):
+        record = plan.ints[FEATURES] + plan.ints[entry] * FEATURE_WORDS
+        tile, window = plan.ints[record + TILE], plan.ints[record + WINDOW]
+        leaves = (at_ms // tile + 1) * tile + window
+        if leaves > now_ms:
+            first = min(first, leaves)
+    memory.rows64[sweep_at] = _rules_turn_at(machine, scope, slot, now_ms, first)
+    return gained
+
+
+@compiled
+def _settle(machine: Machine, scope: int, slot: int, now_ms: int, offset: int) -> int:
+    """Settle the tags of a scope; the bits of those gained, groups included."""
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     ints = plan.ints
     words = slot * ints[ROW_WORDS]
     before = memory.rows64[words + HELD]
-    read_features(memory, plan, ints[TAG_FEATURES], slot, now_ms, LAST_TOUCHED, scratch.values)
+    read_features(memory, plan, ints[scope + SCOPE_FEATURES], slot, now_ms, LAST_TOUCHED, scratch)
     held = 0
     for tag in range(ints[TAG_COUNT]):
         record = ints[TAGS] + tag * TAG_WORDS
-        if ints[record + TAG_RULE] != 0 and _holds(
-            memory, plan, scratch, record, words, tag, held, before, now_ms
-        ):
+        if ints[record + TAG_RULE] == 0:
+            continue
+        if ints[scope + SCOPE_TAGS] >> tag & 1:
+            holds = _holds(machine, record, words, held, bool(before >> tag & 1), now_ms)
+        else:
+            holds = bool(before >> tag & 1)
+        if holds:
             held |= (1 << tag) | ints[record + TAG_ANCESTORS]
     turned = held ^ before
     tag = 0
@@ -68,23 +125,15 @@ def settle(machine: Machine, slot: int, now_ms: int, offset: int) -> int:
         turned >>= 1
         tag += 1
     memory.rows64[words + HELD] = held
-    memory.rows64[words + SWEEP_AT] = _next_sweep(memory, plan, scratch, slot, now_ms, held)
     return held & ~before
 
 
-@compiled
+@inlined
 def _holds(
-    memory: Memory,
-    plan: Plan,
-    scratch: Scratch,
-    record: int,
-    words: int,
-    tag: int,
-    held: int,
-    before: int,
-    now_ms: int,
+    machine: Machine, record: int, words: int, held: int, before: bool, now_ms: int
 ) -> bool:
     """Whether a tag holds, given those settled above it; keeps the instant until which it is kept."""
+    memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     ints = plan.ints
     keep_ms = ints[record + TAG_KEEP_MS]
     kept_until = words + ints[record + TAG_KEEP_WORD]
@@ -92,7 +141,7 @@ def _holds(
     rule = not blocked and run_rule(plan, scratch, ints[record + TAG_RULE], held)
     if keep_ms == 0:
         return rule
-    if rule or blocked or not (before >> tag & 1):
+    if rule or blocked or not before:
         memory.rows64[kept_until] = 0
         return rule
     if memory.rows64[kept_until] == 0:
@@ -104,26 +153,20 @@ def _holds(
 
 
 @compiled
-def _next_sweep(
-    memory: Memory, plan: Plan, scratch: Scratch, slot: int, now_ms: int, held: int
-) -> int:
-    """The first instant after `now_ms` at which a tag rule could turn by time alone."""
+def _rules_turn_at(machine: Machine, scope: int, slot: int, now_ms: int, first: int) -> int:
+    """The earliest of `first` and of the instants after `now_ms` at which a count of days or the end of
+    a `keep` can turn a tag of the scope."""
+    memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     ints = plan.ints
-    first = NEVER
-    windows = ints[TAG_WINDOWS]
-    for entry in range(windows + 1, windows + 1 + ints[windows]):
-        record = ints[FEATURES] + ints[entry] * FEATURE_WORDS
-        if ints[record + KIND] == DISTINCT:
-            first = min(first, distinct_turns_at(memory, plan, record, slot, now_ms))
-        else:
-            first = min(first, ring_turns_at(memory, plan, record, slot, now_ms))
-    for turn in range(ints[TURN_COUNT]):
-        record = ints[TURNS] + turn * TURN_WORDS
-        first = min(first, _days_turn_at(memory, plan, scratch, record, slot, now_ms, held))
     words = slot * ints[ROW_WORDS]
+    held = memory.rows64[words + HELD]
+    turns = ints[scope + SCOPE_TURNS]
+    for entry in range(turns + 1, turns + 1 + ints[turns]):
+        turn_at = _days_turn_at(memory, plan, scratch, ints[entry], slot, now_ms, held)
+        first = min(first, turn_at)
     for tag in range(ints[TAG_COUNT]):
         record = ints[TAGS] + tag * TAG_WORDS
-        if ints[record + TAG_KEEP_MS] != 0:
+        if ints[record + TAG_KEEP_MS] != 0 and ints[scope + SCOPE_TAGS] >> tag & 1:
             kept_until = memory.rows64[words + ints[record + TAG_KEEP_WORD]]
             if kept_until > now_ms:
                 first = min(first, kept_until)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.jit import compiled
+from config.jit import compiled, inlined
 from state.layout import INSTANCES_HEAD, ROW_WORDS, Plan
 from state.memory import NEVER, Memory, give_back, take_node
 
@@ -15,25 +15,25 @@ _TAG_SHIFT = 32
 _MASK = 0xFFFF
 
 
-@compiled
+@inlined
 def first_instance(memory: Memory, plan: Plan, slot: int) -> int:
     """The node of the user's instance opened first, 0 when there is none."""
     return int(memory.rows32[2 * slot * plan.ints[ROW_WORDS] + INSTANCES_HEAD])
 
 
-@compiled
+@inlined
 def journey_of(memory: Memory, node: int) -> int:
     """The index of an instance's journey."""
     return memory.nodes[node + WHAT] & _MASK
 
 
-@compiled
+@inlined
 def stage_of(memory: Memory, node: int) -> int:
     """The index of an instance's pending stage."""
     return memory.nodes[node + WHAT] >> _STAGE_SHIFT & _MASK
 
 
-@compiled
+@inlined
 def opened_by_tag(memory: Memory, node: int) -> bool:
     """Whether gaining a tag opened the instance."""
     return bool(memory.nodes[node + WHAT] >> _TAG_SHIFT)

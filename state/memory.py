@@ -13,28 +13,32 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from config.jit import compiled
+from config.jit import compiled, inlined
+from config.limits import JOURNEYS_MAX
 
 NEVER = 2**62
 NODE_WORDS = 8
 NEXT = 0
 """Every node's first word: the next node of its list."""
 
-FREE_NODE = 0
-NODES_MADE = 1
-NODES_FREE = 2
-EARLIEST = 3
-EVENTS_APPLIED = 4
-DUPLICATES = 5
-LATE = 6
-LAST_INSTANT = 7
-TALLY_WORDS = 8
-"""Behind these, two words per journey: instances opened, stages scheduled."""
+FREE_NODE = 1
+NODES_MADE = 2
+NODES_FREE = 3
+EARLIEST = 4
+EVENTS_APPLIED = 5
+DUPLICATES = 6
+LATE = 7
+LAST_INSTANT = 8
+JOURNEY_TALLIES = 16
+"""The pool's first words: its free list and counters; from JOURNEY_TALLIES on two words per journey
+(instances opened, stages scheduled). Nodes come behind them, so that index 0 is none."""
+
+HEAD_NODES = (JOURNEY_TALLIES + 2 * JOURNEYS_MAX) // NODE_WORDS + 1
 
 
 class Memory(NamedTuple):
     """rows64, rows32, rows16, rows_float: views of one slab, row after row; deadline: per user, ms;
-    nodes: the pool, flat; tally: counters and the pool's free list."""
+    nodes: the pool, flat, with counters at its head."""
 
     rows64: NDArray[np.int64]
     rows32: NDArray[np.int32]
@@ -42,16 +46,15 @@ class Memory(NamedTuple):
     rows_float: NDArray[np.float64]
     deadline: NDArray[np.int64]
     nodes: NDArray[np.int64]
-    tally: NDArray[np.int64]
 
 
-def new_memory(row_words: int, journeys: int, users: int = 1024, nodes: int = 4096) -> Memory:
+def new_memory(row_words: int, users: int = 1024, nodes: int = 4096) -> Memory:
     """Empty memory for `users` users of `row_words` words each."""
-    tally = np.zeros(TALLY_WORDS + 2 * journeys, np.int64)
-    tally[NODES_MADE] = 1
-    tally[EARLIEST] = NEVER
+    pool = np.zeros(nodes * NODE_WORDS, np.int64)
+    pool[NODES_MADE] = HEAD_NODES
+    pool[EARLIEST] = NEVER
     rows = np.zeros(users * row_words, np.int64)
-    return _over(rows, np.full(users, NEVER, np.int64), np.zeros(nodes * NODE_WORDS, np.int64), tally)
+    return _over(rows, np.full(users, NEVER, np.int64), pool)
 
 
 def with_users(memory: Memory, row_words: int, users: int) -> Memory:
@@ -64,13 +67,13 @@ def with_users(memory: Memory, row_words: int, users: int) -> Memory:
     rows[: len(memory.rows64)] = memory.rows64
     deadline = np.full(room, NEVER, np.int64)
     deadline[: len(memory.deadline)] = memory.deadline
-    return _over(rows, deadline, memory.nodes, memory.tally)
+    return _over(rows, deadline, memory.nodes)
 
 
 def with_nodes(memory: Memory, free: int) -> Memory:
     """The memory, grown if need be, with `free` nodes to take."""
     room = len(memory.nodes) // NODE_WORDS
-    if room - memory.tally[NODES_MADE] >= free:
+    if room - memory.nodes[NODES_MADE] >= free:
         return memory
     nodes = np.zeros(max(room + free, room * 3 // 2) * NODE_WORDS, np.int64)
     nodes[: len(memory.nodes)] = memory.nodes
@@ -81,7 +84,6 @@ def _over(
     rows: NDArray[np.int64],
     deadline: NDArray[np.int64],
     nodes: NDArray[np.int64],
-    tally: NDArray[np.int64],
 ) -> Memory:
     return Memory(
         rows64=rows,
@@ -90,38 +92,37 @@ def _over(
         rows_float=rows.view(np.float64),
         deadline=deadline,
         nodes=nodes,
-        tally=tally,
     )
 
 
-@compiled
+@inlined
 def nodes_left(memory: Memory) -> int:
     """How many nodes can be taken before the pool must grow."""
-    return len(memory.nodes) // NODE_WORDS - memory.tally[NODES_MADE] + memory.tally[NODES_FREE]
+    return len(memory.nodes) // NODE_WORDS - memory.nodes[NODES_MADE] + memory.nodes[NODES_FREE]
 
 
-@compiled
+@inlined
 def take_node(memory: Memory) -> int:
     """A node of zeros, as its first word's index into `memory.nodes`. The caller has made room."""
-    tally = memory.tally
-    node = tally[FREE_NODE]
+    nodes = memory.nodes
+    node = nodes[FREE_NODE]
     if node != 0:
-        tally[FREE_NODE] = memory.nodes[node]
-        tally[NODES_FREE] -= 1
+        nodes[FREE_NODE] = nodes[node]
+        nodes[NODES_FREE] -= 1
     else:
-        node = tally[NODES_MADE] * NODE_WORDS
-        tally[NODES_MADE] += 1
+        node = nodes[NODES_MADE] * NODE_WORDS
+        nodes[NODES_MADE] += 1
     for word in range(NODE_WORDS):
-        memory.nodes[node + word] = 0
+        nodes[node + word] = 0
     return node
 
 
-@compiled
+@inlined
 def give_back(memory: Memory, node: int) -> None:
     """Return a node to the pool; it is in no list any more."""
-    memory.nodes[node] = memory.tally[FREE_NODE]
-    memory.tally[FREE_NODE] = node
-    memory.tally[NODES_FREE] += 1
+    memory.nodes[node] = memory.nodes[FREE_NODE]
+    memory.nodes[FREE_NODE] = node
+    memory.nodes[NODES_FREE] += 1
 
 
 @compiled

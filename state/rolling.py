@@ -8,7 +8,7 @@ to (its head); cells behind it hold older tiles, so that reading never changes a
 
 from __future__ import annotations
 
-from config.jit import compiled
+from config.jit import compiled, inlined
 from state.layout import (
     AT16,
     AT32,
@@ -32,13 +32,13 @@ CELL_MAX = 32_767
 SUM_MAX = 2**62
 
 
-@compiled
+@inlined
 def whole_second(instant_ms: int) -> int:
     """The instant, rounded up to a whole second."""
     return -(-instant_ms // 1000) * 1000
 
 
-@compiled
+@inlined
 def in_window(plan: Plan, record: int, at_ms: int, now_ms: int) -> bool:
     """Whether the tile of an event at `at_ms` counts at `now_ms`."""
     window = plan.ints[record + WINDOW]
@@ -48,7 +48,7 @@ def in_window(plan: Plan, record: int, at_ms: int, now_ms: int) -> bool:
     return bool(now_ms < (at_ms // tile + 1) * tile + window)
 
 
-@compiled
+@inlined
 def move_ring(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -> None:
     """Empty the cells whose tiles make room for those up to `now_ms`; the head is then its tile."""
     words = slot * plan.ints[ROW_WORDS]
@@ -70,7 +70,7 @@ def move_ring(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -
     memory.rows32[head_at] = tile
 
 
-@compiled
+@inlined
 def add_to_tile(
     memory: Memory, plan: Plan, record: int, slot: int, at_ms: int, amount: int
 ) -> None:
@@ -115,7 +115,7 @@ def ring_total(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) 
     return total
 
 
-@compiled
+@inlined
 def _tiles_counting(
     memory: Memory, plan: Plan, record: int, words: int, now_ms: int
 ) -> tuple[int, int]:
@@ -146,7 +146,7 @@ def ring_turns_at(memory: Memory, plan: Plan, record: int, slot: int, now_ms: in
     return NEVER
 
 
-@compiled
+@inlined
 def start_session(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> bool:
     """Note activity at `at_ms`; whether it starts a session."""
     last_at = slot * plan.ints[ROW_WORDS] + plan.ints[record + OVER]
@@ -156,7 +156,7 @@ def start_session(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int
     return bool(starts)
 
 
-@compiled
+@inlined
 def note_gap(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> None:
     """Take an event into the words of a gap: latest, then the one before it or the earliest, count."""
     words = slot * plan.ints[ROW_WORDS]
@@ -172,7 +172,7 @@ def note_gap(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> 
     rows[words + plan.ints[record + GAP]] += 1
 
 
-@compiled
+@inlined
 def gap_days(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     """Days between the last two events, or the mean over all; NaN before the second."""
     words = slot * plan.ints[ROW_WORDS]
@@ -184,7 +184,7 @@ def gap_days(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     return days / (count - 1) if plan.ints[record + READS] == GAP_MEAN else days
 
 
-@compiled
+@inlined
 def days_since(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -> float:
     """Whole days since the latest event; NaN before the first."""
     last = memory.rows64[slot * plan.ints[ROW_WORDS] + plan.ints[record + AT64]]

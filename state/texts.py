@@ -12,24 +12,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from config.jit import compiled
+from config.jit import compiled, inlined
+from config.words import hash_text, same_bytes
 
 COUNT = 0
 BYTES = 1
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(29)
-_LOW = np.uint64(0xFFFFFFFF)
+HEAD = 2
+"""Words of `entries` before those of the first string."""
+READ_AHEAD = 8
+"""Bytes behind the last string: they are hashed and compared eight at a time."""
 
 
 class Texts(NamedTuple):
-    """slots: int32, number + 1 or 0, a power of two long; hashes, starts: one per string;
-    data: the strings' bytes; fill: (strings, bytes) in use."""
+    """slots: int32, number + 1 or 0, a power of two long; entries: int64, strings and bytes in use, then
+    each string's hash and start (the next one's start is its end); data: the strings' bytes."""
 
     slots: NDArray[np.int32]
-    hashes: NDArray[np.uint64]
-    starts: NDArray[np.int64]
+    entries: NDArray[np.int64]
     data: NDArray[np.uint8]
-    fill: NDArray[np.int64]
 
 
 def new_texts(strings: int = 1024) -> Texts:
@@ -37,112 +37,99 @@ def new_texts(strings: int = 1024) -> Texts:
     room = 1 << max(4, (2 * strings - 1).bit_length())
     return Texts(
         slots=np.zeros(room, np.int32),
-        hashes=np.zeros(room // 2, np.uint64),
-        starts=np.zeros(room // 2 + 1, np.int64),
-        data=np.zeros(room // 2 * 32, np.uint8),
-        fill=np.zeros(2, np.int64),
+        entries=np.zeros(HEAD + room + 2, np.int64),
+        data=np.zeros(room // 2 * 32 + READ_AHEAD, np.uint8),
     )
 
 
 def with_room(texts: Texts, strings: int, size: int) -> Texts:
     """The table, grown if need be, so that `strings` more strings of `size` bytes in all fit."""
-    count, used = int(texts.fill[COUNT]), int(texts.fill[BYTES])
-    slots, hashes, starts, data = texts.slots, texts.hashes, texts.starts, texts.data
-    if used + size > len(data):
-        data = np.zeros(max(used + size, len(data) * 3 // 2), np.uint8)
+    count, used = int(texts.entries[COUNT]), int(texts.entries[BYTES])
+    slots, entries, data = texts
+    if used + size + READ_AHEAD > len(data):
+        data = np.zeros(max(used + size, len(data) * 3 // 2) + READ_AHEAD, np.uint8)
         data[:used] = texts.data[:used]
-    if count + strings > len(hashes):
+    if 2 * (count + strings) > len(slots):
         room = 1 << (2 * (count + strings) - 1).bit_length()
         slots = np.zeros(room, np.int32)
-        hashes = np.zeros(room // 2, np.uint64)
-        starts = np.zeros(room // 2 + 1, np.int64)
-        hashes[:count] = texts.hashes[:count]
-        starts[: count + 1] = texts.starts[: count + 1]
-        _rehash(slots, hashes, count)
-    return Texts(slots, hashes, starts, data, texts.fill)
+        entries = np.zeros(HEAD + room + 2, np.int64)
+        in_use = HEAD + 2 * count + 2
+        entries[:in_use] = texts.entries[:in_use]
+        _rehash(slots, entries)
+    return Texts(slots, entries, data)
 
 
 def text_of(texts: Texts, number: int) -> bytes:
     """The bytes of a string by its number."""
-    return texts.data[texts.starts[number] : texts.starts[number + 1]].tobytes()
+    start, _, end = texts.entries[HEAD + 2 * number + 1 : HEAD + 2 * number + 4].tolist()
+    return texts.data[start:end].tobytes()
 
 
 def number_of(texts: Texts, text: bytes) -> int:
     """The number of a string, given one if it is new; the caller has made room."""
-    data = np.frombuffer(text, np.uint8)
+    data = np.frombuffer(text + bytes(READ_AHEAD), np.uint8)
     return int(intern(texts, data, 0, len(text)))
 
 
 @compiled
-def _rehash(slots: NDArray[np.int32], hashes: NDArray[np.uint64], count: int) -> None:
+def _rehash(slots: NDArray[np.int32], entries: NDArray[np.int64]) -> None:
     mask = len(slots) - 1
-    for number in range(count):
-        at = np.int64(hashes[number] & _LOW) & mask
+    for number in range(entries[COUNT]):
+        at = entries[HEAD + 2 * number] & mask
         while slots[at] != 0:
             at = (at + 1) & mask
         slots[at] = number + 1
 
 
-@compiled
-def text_hash(data: NDArray[np.uint8], start: int, length: int) -> np.uint64:
-    """A stable 64-bit hash of `data[start : start + length]`."""
-    value = np.uint64(length) * _PRIME
-    for at in range(start, start + length):
-        value = (value ^ np.uint64(data[at])) * _PRIME
-        value ^= value >> _SHIFT
-    return value
-
-
-@compiled
+@inlined
 def intern(texts: Texts, data: NDArray[np.uint8], start: int, length: int) -> int:
     """The number of the string `data[start : start + length]`, given one if it is new."""
-    return find_or_add(texts, text_hash(data, start, length), data, start, length)
+    return find_or_add(texts, np.int64(hash_text(data, start, length)), data, start, length)
 
 
 @compiled
 def find_or_add(
-    texts: Texts, hashed: np.uint64, data: NDArray[np.uint8], start: int, length: int
+    texts: Texts, hashed: int, data: NDArray[np.uint8], start: int, length: int
 ) -> int:
     """As `intern`, with the string's hash known. The caller has made room (`with_room`)."""
-    slots = texts.slots
+    slots, entries = texts.slots, texts.entries
     mask = len(slots) - 1
-    at = np.int64(hashed & _LOW) & mask
+    at = hashed & mask
     while slots[at] != 0:
-        number = np.int64(slots[at]) - 1
-        if texts.hashes[number] == hashed and _same(texts, number, data, start, length):
-            return number
+        entry = HEAD + 2 * (np.int64(slots[at]) - 1)
+        if (
+            entries[entry] == hashed
+            and entries[entry + 3] - entries[entry + 1] == length
+            and same_bytes(data, start, texts.data, entries[entry + 1], length)
+        ):
+            return np.int64(slots[at]) - 1
         at = (at + 1) & mask
-    number = texts.fill[COUNT]
-    used = texts.fill[BYTES]
-    for index in range(length):
-        texts.data[used + index] = data[start + index]
-    texts.hashes[number] = hashed
-    texts.starts[number + 1] = used + length
-    slots[at] = number + 1
-    texts.fill[COUNT] = number + 1
-    texts.fill[BYTES] = used + length
-    return number
+    return _add(texts, hashed, data, start, length, at)
 
 
 @compiled
-def _same(
-    texts: Texts, number: int, data: NDArray[np.uint8], start: int, length: int
-) -> bool:
-    first = texts.starts[number]
-    if texts.starts[number + 1] - first != length:
-        return False
+def _add(
+    texts: Texts, hashed: int, data: NDArray[np.uint8], start: int, length: int, at: int
+) -> int:
+    entries = texts.entries
+    number, used = entries[COUNT], entries[BYTES]
     for index in range(length):
-        if texts.data[first + index] != data[start + index]:
-            return False
-    return True
+        texts.data[used + index] = data[start + index]
+    entries[HEAD + 2 * number] = hashed
+    entries[HEAD + 2 * number + 3] = used + length
+    texts.slots[at] = number + 1
+    entries[COUNT] = number + 1
+    entries[BYTES] = used + length
+    return number
 
 
 @compiled
 def comes_before(texts: Texts, one: int, other: int) -> bool:
     """Whether string `one` sorts before string `other` by their bytes."""
-    first, second = texts.starts[one], texts.starts[other]
-    one_length = texts.starts[one + 1] - first
-    other_length = texts.starts[other + 1] - second
+    entries = texts.entries
+    first, second = entries[HEAD + 2 * one + 1], entries[HEAD + 2 * other + 1]
+    one_length = entries[HEAD + 2 * one + 3] - first
+    other_length = entries[HEAD + 2 * other + 3] - second
     for index in range(min(one_length, other_length)):
         if texts.data[first + index] != texts.data[second + index]:
             return bool(texts.data[first + index] < texts.data[second + index])

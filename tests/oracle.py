@@ -161,6 +161,13 @@ def counters(config: Config, ledger: Ledger, finals: list[Moment], event_count: 
     }
 
 
+def reason_of(document: Document) -> str | None:
+    """Why a stage was suppressed; None for what is no suppression."""
+    data = document["data"]
+    assert isinstance(data, dict)
+    return data.get("reason")
+
+
 def journey_counters(name: str, ledger: Ledger, finals: Iterable[Moment]) -> Document:
     own = [
         document
@@ -168,7 +175,7 @@ def journey_counters(name: str, ledger: Ledger, finals: Iterable[Moment]) -> Doc
         if isinstance(document["data"], dict) and document["data"]["journey"] == name
     ]
     kinds = [str(document["type"]) for document in own]
-    reasons = [str(one["data"]["reason"]) for one in own if one["type"] == "beckon.suppressed"]  # type: ignore[index]
+    reasons = [reason for reason in map(reason_of, own) if reason is not None]
     pending = sum(one.journey.name == name for final in finals for one in final.profile.instances)
     sent = kinds.count("beckon.trigger")
     return {

@@ -110,11 +110,11 @@ class Reading:
             return days_since(facts, self.instant_ms)
         return SINCE_EVER[feature.kind](feature, facts, digits)
 
-    def all(self) -> dict[str, Value]:
+    def all(self) -> dict[str, object]:
         """All features that are not missing, in the order of the file."""
         values = {one.name: self.value(one.name) for one in self.config.features}
         return {
-            name: list(value) if isinstance(value, tuple) else value  # type: ignore[misc]
+            name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
             if value is not None
         }

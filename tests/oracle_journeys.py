@@ -97,7 +97,7 @@ def enter_one(moment: Moment, journey: Journey, entry_ms: int) -> None:
     if not present:
         open_instance(moment, journey, key, entry_ms)
     elif journey.reentry == "reset":
-        reset(moment, present[0], entry_ms)
+        reset(present[0], entry_ms)
 
 
 def open_instance(moment: Moment, journey: Journey, key: str | None, entry_ms: int) -> None:
@@ -108,16 +108,17 @@ def open_instance(moment: Moment, journey: Journey, key: str | None, entry_ms: i
     instance = Instance(journey, key, entry_ms, entry_ms, by_tag, profile.opened)
     profile.opened += 1
     profile.instances.append(instance)
-    set_deadline(moment, instance, deadline_of(instance))
+    schedule_first(moment, instance)
     entered = moment.ledger.entered
     entered[journey.name] = entered.get(journey.name, 0) + 1
 
 
-def reset(moment: Moment, instance: Instance, entry_ms: int) -> None:
+def reset(instance: Instance, entry_ms: int) -> None:
+    """Stages count from the later entry; what is pending is never decided sooner for that."""
     instance.base_ms = max(instance.base_ms, entry_ms)
-    deadline_ms = max(instance.deadline_ms, deadline_of(instance))
-    if deadline_ms > instance.deadline_ms:
-        set_deadline(moment, instance, deadline_ms)
+    instance.deadline_ms = max(instance.deadline_ms, deadline_of(instance))
+    assert instance.due_ms is not None, "what is due at once was decided with its own record"
+    instance.due_ms = max(instance.due_ms, instance.deadline_ms)
 
 
 def deadline_of(instance: Instance) -> int:
@@ -125,9 +126,9 @@ def deadline_of(instance: Instance) -> int:
     return ceil_second(instance.base_ms + instance.journey.stages[instance.stage].after_ms)
 
 
-def set_deadline(moment: Moment, instance: Instance, deadline_ms: int) -> None:
+def schedule_first(moment: Moment, instance: Instance) -> None:
     """A record may set what is due at once; what time alone sets waits for the next second."""
-    instance.deadline_ms = deadline_ms
+    deadline_ms = instance.deadline_ms = deadline_of(instance)
     if moment.event is None:
         instance.due_ms = max(deadline_ms, next_second(moment.instant_ms))
     else:

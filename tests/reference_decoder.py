@@ -6,19 +6,17 @@ Raw messages in, events, dead letters and the final clock out. It parses with `j
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from typing import NamedTuple
 
-from config.schema import LINE_FIELDS, MESSAGE_TYPES, NUMBER_SCALE, Config, EventDef, Field
+from config.schema import MESSAGE_TYPES, Config
+from tests.reference_fields import check_fields
+from tests.reference_json import DeadError, Number, is_text, parse
 
 DAY_MS = 86_400_000
 FAR_MS = 2**42
-NUMBER_MAX = 2**53
 LOOK_AHEAD = 1000
 CONTROL_KINDS = ("tick", "config", "model", "cut_points", "erase", "withheld")
 TIME = re.compile(
@@ -26,7 +24,6 @@ TIME = re.compile(
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:?\d\d)?)?",
     re.ASCII,
 )
-LINE_TYPES = {"item": "text", "price": "money", "quantity": "number", "category": "text"}
 
 
 class Event(NamedTuple):
@@ -48,14 +45,6 @@ class Outcome(NamedTuple):
     events: list[Event]
     dead_letters: list[tuple[int, str]]
     clock_ms: int
-
-
-class DeadError(Exception):
-    """Raised where a record turns out to be unusable; its one argument is the reason."""
-
-
-class Number(str):
-    """The text of a JSON number."""
 
 
 class Control(NamedTuple):
@@ -172,74 +161,6 @@ def check(line: bytes, config: Config, offset: int, log_ms: int | None) -> Usabl
     return Usable(Event(offset, -1, at_ms, name, user, message_id, fields, lines), received_ms)
 
 
-def is_text(value: object) -> bool:
-    """Whether a parsed value is a JSON string."""
-    return isinstance(value, str) and not isinstance(value, Number)
-
-
-def parse(line: bytes) -> object:
-    """The JSON value of a record; lone surrogates become U+FFFD, numbers stay texts."""
-    if len(line) > 65_536:
-        raise DeadError("too_large")
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError:
-        raise DeadError("bad_utf8") from None
-    shallow = cut_below_32_levels(text)
-    value = parse_shallow(text if shallow is None else shallow)
-    if shallow is not None:
-        raise DeadError("too_deep")
-    return value
-
-
-def cut_below_32_levels(text: str) -> str | None:
-    """The text with `null` for what opens the 33rd level, properly closed; None if nothing does."""
-    closing: list[str] = []
-    inside = escaped = False
-    for position, character in enumerate(text):
-        if inside:
-            inside = escaped or character != '"'
-            escaped = not escaped and character == "\\"
-        elif character == '"':
-            inside = True
-        elif character in "[{":
-            if len(closing) == 32:
-                return text[:position] + "null" + "".join(reversed(closing))
-            closing.append("]" if character == "[" else "}")
-        elif character in "]}" and closing:
-            closing.pop()
-    return None
-
-
-def parse_shallow(text: str) -> object:
-    """Python's own parser, with the reasons for what it does not take."""
-
-    def not_a_number(literal: str) -> object:
-        raise DeadError("not_a_number")
-
-    try:
-        value: object = json.loads(
-            text, parse_constant=not_a_number, parse_int=Number, parse_float=Number
-        )
-    except json.JSONDecodeError:
-        raise DeadError("bad_json") from None
-    return without_lone_surrogates(value)
-
-
-def without_lone_surrogates(value: object) -> object:
-    """The same value with U+FFFD for each lone surrogate."""
-    if isinstance(value, dict):
-        return {
-            without_lone_surrogates(key): without_lone_surrogates(each)
-            for key, each in value.items()
-        }
-    if isinstance(value, list):
-        return [without_lone_surrogates(each) for each in value]
-    if is_text(value):
-        return re.sub("[\ud800-\udfff]", "\ufffd", str(value))
-    return value
-
-
 def check_control(message: dict[str, object]) -> Control:
     """A control record of a file."""
     received_ms = instant(message.get("receivedAt"))
@@ -330,136 +251,3 @@ def check_name(message: dict[str, object], kind: str, config: Config) -> str:
         raise DeadError("wrong_type")
     name = str(message["event"])
     return config.shop.vocabulary.get(name, name)
-
-
-def check_fields(
-    message: dict[str, object], definition: EventDef, config: Config
-) -> tuple[dict[str, int | str | bool], list[dict[str, int | str | bool]]]:
-    """(fields, lines) that the event defines."""
-    digits = config.shop.minor_digits
-    fields: dict[str, int | str | bool] = {}
-    own = [field for field in definition.fields if not field.line]
-    values = sorted((each for each in own if each.type != "lines"), key=lambda each: each.name)
-    for field in values:
-        value = convert(at_path(message, field), field.type, digits)
-        if value is not None:
-            fields[field.name] = value
-    lines_field = next((field for field in own if field.type == "lines"), None)
-    lines = None if lines_field is None else check_lines(at_path(message, lines_field), digits)
-    for name in definition.require:
-        is_there = lines is not None if lines_field and name == lines_field.name else name in fields
-        if not is_there:
-            raise DeadError("missing_field")
-    money = [field.name for field in values if field.type == "money"]
-    if money or lines_field is not None:
-        to_own_currency(
-            message,
-            [(fields, name) for name in money if name in fields]
-            + [(line, "price") for line in lines or [] if "price" in line],
-            config,
-        )
-    return fields, lines or []
-
-
-def at_path(message: dict[str, object], field: Field) -> object:
-    """The value at a field's path; absent and null are None, a path through anything else fails."""
-    value: object = message
-    for key in field.path:
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise DeadError("wrong_type")
-        value = value.get(key)
-    return value
-
-
-def check_lines(value: object, digits: int) -> list[dict[str, int | str | bool]] | None:
-    """The lines of an order; None when there is no such list."""
-    if value is None:
-        return None
-    if not isinstance(value, list):
-        raise DeadError("wrong_type")
-    if len(value) > 500:
-        raise DeadError("too_large")
-    lines = []
-    for each in value:
-        if not isinstance(each, dict):
-            raise DeadError("wrong_type")
-        line = {
-            name: convert(each.get(key), LINE_TYPES[name], digits)
-            for name, key in LINE_FIELDS.items()
-        }
-        lines.append({name: value for name, value in line.items() if value is not None})
-    return lines
-
-
-def convert(value: object, kind: str, digits: int) -> int | str | bool | None:
-    """One field's value by its type; None when absent."""
-    if value is None:
-        return None
-    if kind == "text":
-        if not is_text(value):
-            raise DeadError("wrong_type")
-        if len(str(value).encode()) > 256:
-            raise DeadError("too_large")
-        return str(value)
-    if kind == "flag":
-        if not isinstance(value, bool):
-            raise DeadError("wrong_type")
-        return value
-    if not isinstance(value, Number):
-        raise DeadError("wrong_type")
-    return rounded(value, 10**digits if kind == "money" else NUMBER_SCALE)
-
-
-def rounded(text: Number, scale: int) -> int:
-    """The number times `scale`, as a whole number, half away from zero."""
-    mantissa, _, exponent = text.lower().partition("e")
-    if not mantissa.strip("-0."):
-        return 0
-    if len(exponent.lstrip("+-0")) > 6:
-        if exponent.startswith("-"):
-            return 0
-        raise DeadError("number_too_large")
-    whole, _, decimals = mantissa.lstrip("-").partition(".")
-    power = int(exponent or "0") - len(decimals)
-    digits = (whole + decimals).lstrip("0")
-    if len(digits) + power > 17:
-        raise DeadError("number_too_large")
-    if len(digits) + power < -17:
-        return 0
-    number = Fraction(whole_number(digits)) * Fraction(10) ** power
-    if number > NUMBER_MAX:
-        raise DeadError("number_too_large")
-    whole_units = math.floor(number * scale + Fraction(1, 2))
-    return -whole_units if mantissa.startswith("-") else whole_units
-
-
-def whole_number(digits: str) -> int:
-    """`int` without its limit of 4300 digits."""
-    value = 0
-    for start in range(0, len(digits), 4000):
-        part = digits[start : start + 4000]
-        value = value * 10 ** len(part) + int(part)
-    return value
-
-
-def to_own_currency(
-    message: dict[str, object],
-    amounts: list[tuple[dict[str, int | str | bool], str]],
-    config: Config,
-) -> None:
-    """Turn amounts of another currency into the shop's, in place."""
-    properties = message.get("properties")
-    currency = properties.get("currency") if isinstance(properties, dict) else None
-    if currency is None or (currency == config.shop.currency and is_text(currency)):
-        return
-    if not is_text(currency):
-        raise DeadError("wrong_type")
-    if currency not in config.shop.rates:
-        raise DeadError("unknown_currency")
-    for holder, name in amounts:
-        amount = float(holder[name]) * config.shop.rates[str(currency)] + 0.5
-        if abs(amount) > NUMBER_MAX * 10**config.shop.minor_digits:
-            raise DeadError("number_too_large")
-        holder[name] = math.floor(amount)

@@ -253,6 +253,16 @@ def test_a_reader_that_leaves_gets_whole_lines_and_nobody_a_traceback(log: Path)
     assert "Exception ignored" not in messages
 
 
+@pytest.mark.parametrize("command", ["--help", "check"])
+def test_a_reader_that_never_reads_is_no_fault(command: str) -> None:
+    process = started(command)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, messages = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, messages) == (130, b"")
+
+
 def interrupted(log: Path, *arguments: object) -> tuple[int, bytes, str]:
     """A replay that is sent a SIGINT when it is under way: code, decisions written, messages."""
     process = started("replay", log, "--decisions", "-", "--batch", 1, *arguments)

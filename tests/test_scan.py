@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.decoding import decode_all, small_config
 from tests.message_fuzz import EVERYTHING
-from tests.reference_decoder import DeadError, parse
+from tests.reference_json import DeadError, parse
 
 CONFIG = small_config()
 

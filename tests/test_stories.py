@@ -170,6 +170,16 @@ def test_the_stage_after_one_decided_at_once_waits_for_the_next_second(story: St
     ]
 
 
+def test_a_reset_never_brings_a_decision_forward(story: Story) -> None:
+    story.journey("cart", TWO_STAGES)
+    story.event("02T11:00:00.500", "Product Added", at="02T10:00:00", product_id="a", cart_id="c1")
+    story.event("02T11:00:00.700", "Product Added", at="02T10:10:00", product_id="a", cart_id="c1")
+    world = story.run("02T12:00:00")
+    assert told(world)[1:] == ["02T11:00:01.000 cart[c1].offer sent"]
+    data = world.decisions[1]["data"]
+    assert isinstance(data, dict) and data["deadline"] == "2026-03-02T10:41:00.000Z"
+
+
 @pytest.mark.parametrize("batch", [1, 2, 1000])
 def test_equal_log_times_across_a_batch_boundary_change_nothing(story: Story, batch: int) -> None:
     story.event("02T10:00:00", "Product Added", product_id="a", cart_id="c1")

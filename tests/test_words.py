@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from connectors.words import hash_text, plain_run_end, same_bytes
+from config.words import hash_text, plain_run_end, same_bytes
 
 FACTOR = 0xC6A4A7935BD1E995
 BITS = 2**64 - 1

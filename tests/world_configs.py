@@ -257,10 +257,11 @@ def journey(random: Random, features: Table, tags: list[str]) -> Table:
         "stage": stages(random, rules),
     }
     exits = some(random, ("Order Completed", "Product Removed", "Email Opened", "Order Refunded"))
-    if random.random() < 0.7:
-        table["exit"] = {"events": exits[:2]}
+    leave: Table = {"events": exits[:2]} if random.random() < 0.7 else {}
     if random.random() < 0.3:
-        table["exit"] = {"when": rules.rule(1)} | dict(table.get("exit", {}))  # type: ignore[call-overload]
+        leave = {"when": rules.rule(1)} | leave
+    if leave:
+        table["exit"] = leave
     if random.random() < 0.6:
         goal = random.choice(("Order Completed", "Email Opened", "page"))
         table["goal"] = {"event": goal, "within": random.choice(("1s", "10m", "1d"))}
