@@ -1,7 +1,8 @@
 """The one place that imports numba: `compiled` turns a plain function into machine code.
 
-Compiled code is cached on disk under a digest of all sources that hold compiled functions: numba itself
-only looks at the file of the outermost function and would run stale code when an inner one changes.
+Compiled code is cached on disk under a digest of all sources that hold compiled functions: numba
+itself only looks at the file of the outermost function and would run stale code when an inner one
+changes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 CompiledFunction = TypeVar("CompiledFunction", bound=Callable[..., object])
 
@@ -46,7 +47,10 @@ def source_digest() -> str:
 
 
 def cache_directory() -> Path:
-    """Where compiled code is kept: `$BECKON_CACHE`, else `$XDG_CACHE_HOME/beckon`, else `~/.cache/beckon`."""
+    """Where compiled code is kept.
+
+    In `$BECKON_CACHE`, else in `$XDG_CACHE_HOME/beckon`, else in `~/.cache/beckon`.
+    """
     chosen = os.environ.get("BECKON_CACHE")
     if chosen:
         return Path(chosen) / source_digest()
@@ -58,20 +62,20 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_directory()))
 
 import numba  # noqa: E402  (its cache directory is read at import)
 
+# Its types do not know `_nrt`, and give an object of numba's where we want the function's type.
+_njit = cast(Callable[..., Callable[[CompiledFunction], CompiledFunction]], numba.njit)
+
 
 def compiled(function: CompiledFunction) -> CompiledFunction:
-    """Compile `function` at its first call; float arithmetic stays exactly as written (no fastmath).
+    """Compile `function` at its first call; floats are computed exactly as written (no fastmath).
 
-    A compiled function makes no arrays and returns none: then references to arrays need not be counted,
-    which costs more than the work itself wherever arrays are handed from function to function.
+    A compiled function makes no arrays and returns none: then references to arrays need not be
+    counted, which costs more than the work itself wherever arrays are handed from function to
+    function.
     """
-    decorated: CompiledFunction = numba.njit(cache=True, error_model="numpy", _nrt=False)(function)
-    return decorated
+    return _njit(cache=True, error_model="numpy", _nrt=False)(function)
 
 
 def inlined(function: CompiledFunction) -> CompiledFunction:
-    """As `compiled`, but into each place that calls it: for what is small or called in one place."""
-    decorated: CompiledFunction = numba.njit(
-        cache=True, error_model="numpy", _nrt=False, forceinline=True
-    )(function)
-    return decorated
+    """As `compiled`, but into each caller: for what is small or called in one place only."""
+    return _njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)(function)

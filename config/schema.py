@@ -1,7 +1,7 @@
 """The checked, resolved configuration: what the engine is told once every file has been read.
 
-The TOML files are what people write; these values are what `config.load` makes of them. Every name is
-resolved, every duration is in milliseconds, every threshold stands as a constant in its rule.
+The TOML files are what people write; these values are what `config.load` makes of them. Every name
+is resolved, every duration is in milliseconds, every threshold stands as a constant in its rule.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ ValueType = Literal["number", "text", "texts"]
 Status = Literal["live", "shadow", "off"]
 
 MESSAGE_TYPES = ("track", "identify", "page", "screen", "group", "alias")
-LINE_FIELDS = {"item": "product_id", "price": "price", "quantity": "quantity", "category": "category"}
+LINE_FIELDS = {
+    "item": "product_id",
+    "price": "price",
+    "quantity": "quantity",
+    "category": "category",
+}
 NUMBER_SCALE = 1000
 """Numbers are kept as whole thousandths; money as whole minor units of the shop's currency."""
 
@@ -47,7 +52,7 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class EventDef(Struct, frozen=True, kw_only=True):
-    """One event type: a track event's name, or a message type other than track ("identify", "page")."""
+    """One event type: a track event's name, or another message type ("identify", "page")."""
 
     name: str
     fields: tuple[Field, ...] = ()
@@ -81,8 +86,8 @@ class Program(Struct, frozen=True, kw_only=True):
 class Feature(Struct, frozen=True, kw_only=True):
     """A named value read from a profile. What each kind uses is in docs/architecture.md.
 
-    `events` gives each event's weight (1 where the file lists names only). `of` names a field, or for
-    "gap" and "cart" what to read. `window_ms` 0 means since ever.
+    `events` gives each event's weight (1 where the file lists names only). `of` names a field, or
+    for "gap" and "cart" what to read. `window_ms` 0 means since ever.
     """
 
     name: str
@@ -155,8 +160,9 @@ class Journey(Struct, frozen=True, kw_only=True):
 class Shop(Struct, frozen=True, kw_only=True):
     """What holds for the whole shop.
 
-    `channels` maps each channel to the trait that closes it when true. `rates` maps other currencies
-    to what one of their units is worth in the shop's. `strict`: unknown events are dead letters.
+    `channels` maps each channel to the trait that closes it when true. `rates` maps other
+    currencies to what one of their units is worth in the shop's. `strict`: unknown events are dead
+    letters.
     """
 
     currency: str
@@ -183,6 +189,8 @@ class Config(Struct, frozen=True, kw_only=True):
     version: str
 
 
-MINOR_DIGITS = dict.fromkeys(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-) | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+_WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_IN_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
+MINOR_DIGITS = dict.fromkeys(_WITHOUT_MINOR_UNIT.split(), 0) | dict.fromkeys(
+    _IN_THOUSANDTHS.split(), 3
+)

@@ -1,7 +1,7 @@
 """A decoded batch: events as numpy columns, one row per event, in log order.
 
-This is what `connectors.events.Decoder` hands to the engine. Texts stay where they were: a text cell is
-a span of `data`, packed into one int64.
+This is what `connectors.events.Decoder` hands to the engine. Texts stay where they were: a text
+cell is a span of `data`, packed into one int64.
 """
 
 from __future__ import annotations
@@ -43,8 +43,19 @@ class Columns(NamedTuple):
 
     def take(self, rows: NDArray[np.int64]) -> Columns:
         """The events at `rows`, in that order; `lines` and `data` are shared, not copied."""
-        per_event = (column[rows] for column in self[:9])
-        return Columns(*per_event, self.line_from[rows], self.line_count[rows], self.lines, self.data)
+        return self._replace(
+            offset=self.offset[rows],
+            log_ms=self.log_ms[rows],
+            at_ms=self.at_ms[rows],
+            event=self.event[rows],
+            user_start=self.user_start[rows],
+            user_length=self.user_length[rows],
+            user_hash=self.user_hash[rows],
+            message_hash=self.message_hash[rows],
+            values=self.values[rows],
+            line_from=self.line_from[rows],
+            line_count=self.line_count[rows],
+        )
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
+from config.words import hash_text
 from connectors.columns import MISSING
 from connectors.escapes import resolve_escapes
 from connectors.fates import EVENT_FATE, NODE_SHIFT, control_fate, fault
@@ -69,7 +70,6 @@ from connectors.tokens import (
     length_of,
     start_of,
 )
-from config.words import hash_text
 
 _TOO_LARGE = fault("too_large", ROOT)
 _BAD_UTF8 = fault("bad_utf8", ROOT)

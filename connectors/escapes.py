@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
+from config.words import byte_at
 from connectors.tokens import (
     BACKSLASH,
     ESCAPED_TEXT,
@@ -16,7 +17,6 @@ from connectors.tokens import (
     new_token,
     start_of,
 )
-from config.words import byte_at
 
 _REPLACEMENT = 0xFFFD
 

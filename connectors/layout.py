@@ -50,7 +50,7 @@ CONTROL_CODE = len(MESSAGE_TYPES)
 """Codes in the space TYPE_NAMES: the message types in their order, then control records."""
 
 FIELD_TYPES = ("text", "number", "money", "flag")
-TEXT_FIELD, NUMBER_FIELD, MONEY_FIELD, FLAG_FIELD = 0, 1, 2, 3
+TEXT_FIELD, NUMBER_FIELD, MONEY_FIELD = 0, 1, 2
 
 FIELDS_FROM, FIELDS_TO, REQUIRED_FROM, REQUIRED_TO, LINES_NODE, HAS_MONEY = range(6)
 """Columns of `Layout.events`: ranges of `fields` and `required`; LINES_NODE is -1 without lines."""

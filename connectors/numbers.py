@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
-from connectors.tokens import CASE, MINUS, NINE, PLUS, ZERO
 from config.words import byte_at
+from connectors.tokens import CASE, MINUS, NINE, PLUS, ZERO
 
 NUMBER_MAX = 2**53
 """The largest number that events may hold."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
+from config.words import byte_at
 from connectors.escapes import unescape
 from connectors.names import Names, find
 from connectors.reasons import code_of
@@ -34,7 +35,6 @@ from connectors.tokens import (
     scan_scalar,
     scan_text,
 )
-from config.words import byte_at
 
 DEPTH_MAX = 32
 """Levels of objects and arrays within each other."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
-from connectors.tokens import COLON, MINUS, NINE, PLUS, POINT, ZERO
 from config.words import byte_at
+from connectors.tokens import COLON, MINUS, NINE, PLUS, POINT, ZERO
 
 UNUSABLE = -(2**63)
 """What `instant_ms` returns for a text that is no time."""

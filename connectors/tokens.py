@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
-from connectors.reasons import code_of
 from config.words import byte_at, plain_run_end, word_at
+from connectors.reasons import code_of
 
 ABSENT, NULL, FALSE, TRUE, NUMBER, TEXT, ESCAPED_TEXT, OBJECT, ARRAY = range(9)
 """Kinds of tokens. An escaped text holds backslashes that `unescape` resolves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 import msgspec
@@ -13,19 +13,18 @@ TRIGGER = "beckon.trigger"
 SUPPRESSED = "beckon.suppressed"
 GOAL = "beckon.goal"
 TAG = "beckon.tag"
-_EPOCH = date(1970, 1, 1)
-_DAY_MS = 86_400_000
+_EPOCH = datetime(1970, 1, 1)
 
 
-class Instance(Struct, frozen=True, kw_only=True):
-    """Which run of a journey: the text in its key field (None: it has none) and when it was entered."""
+class Instance(Struct, frozen=True, kw_only=True, gc=False):
+    """Which run of a journey: its key field's text (None: it has none) and when it was entered."""
 
     key: str | None
     entry: str
 
 
-class Line(Struct, frozen=True, kw_only=True):
-    """A line of the cart that a decision is about; the price in the shop's currency, of one piece."""
+class Line(Struct, frozen=True, kw_only=True, gc=False):
+    """A cart line that a decision is about; the price of one piece, in the shop's currency."""
 
     item: str
     quantity: float
@@ -33,7 +32,7 @@ class Line(Struct, frozen=True, kw_only=True):
     category: str | None
 
 
-class Compared(Struct, frozen=True, kw_only=True):
+class Compared(Struct, frozen=True, kw_only=True, gc=False):
     """A comparison of a rule with the values of both sides; None where one was missing."""
 
     rule: str
@@ -42,7 +41,7 @@ class Compared(Struct, frozen=True, kw_only=True):
     holds: bool
 
 
-class Decided(Struct, frozen=True, kw_only=True):
+class Decided(Struct, frozen=True, kw_only=True, gc=False):
     """What was decided about one stage, and on what."""
 
     journey: str
@@ -62,7 +61,7 @@ class Decided(Struct, frozen=True, kw_only=True):
     rules: list[Compared]
 
 
-class GoalReached(Struct, frozen=True, kw_only=True):
+class GoalReached(Struct, frozen=True, kw_only=True, gc=False):
     """The goal event of a journey came within its time after a stage was sent or held out."""
 
     journey: str
@@ -73,7 +72,7 @@ class GoalReached(Struct, frozen=True, kw_only=True):
     held_out: bool
 
 
-class Turned(Struct, frozen=True, kw_only=True):
+class Turned(Struct, frozen=True, kw_only=True, gc=False):
     """A tag that a user gained or lost."""
 
     tag: str
@@ -81,8 +80,8 @@ class Turned(Struct, frozen=True, kw_only=True):
     offset: int
 
 
-class CloudEvent(Struct, frozen=True, kw_only=True):
-    """The envelope. `time` is the decision's instant; `expirytime` is when it is too late to send."""
+class CloudEvent(Struct, frozen=True, kw_only=True, gc=False):
+    """The envelope. `time` is the decision's instant; after `expirytime` it is too late to send."""
 
     specversion: str = "1.0"
     id: str
@@ -109,16 +108,14 @@ def instant_text(at_ms: int) -> str:
     >>> instant_text(1_767_225_600_123)
     '2026-01-01T00:00:00.123Z'
     """
-    days, rest = divmod(at_ms, _DAY_MS)
-    seconds, ms = divmod(rest, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{_day_text(days)}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
+    minutes, rest = divmod(at_ms, 60_000)
+    second, ms = divmod(rest, 1000)
+    return f"{_minute_text(minutes)}:{second:02}.{ms:03}Z"
 
 
-@lru_cache(maxsize=1024)
-def _day_text(days: int) -> str:
-    return (_EPOCH + timedelta(days=days)).isoformat()
+@lru_cache(maxsize=16_384)
+def _minute_text(minutes: int) -> str:
+    return (_EPOCH + timedelta(minutes=minutes)).isoformat(timespec="minutes")
 
 
 def decision_id(*parts: str) -> str:

@@ -1,7 +1,7 @@
-"""The hot loop: events of a batch are applied one after the other, each user's deadlines in between.
+"""The hot loop: applies a batch's events one by one, each user's deadlines in between.
 
-`apply_events` and `pass_time` stop between two steps when a buffer is nearly full and say where; the
-caller empties it and calls again.
+`apply_events` and `pass_time` stop between two steps when a buffer is nearly full and say where;
+the caller empties it and calls again.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def pass_time(machine: Machine, touched: NDArray[np.uint8], users: int, clock_ms
 
 @compiled
 def pending_stages(machine: Machine, users: int, counts: NDArray[np.int64]) -> None:
-    """Count the pending stages of all users, by walking their instances, into `counts` (journeys,)."""
+    """Count all users' pending stages, by walking their instances, into `counts` (journeys,)."""
     for slot in range(users):
         node = first_instance(machine.memory, machine.plan, slot)
         while node != 0:
@@ -103,7 +103,7 @@ def pending_stages(machine: Machine, users: int, counts: NDArray[np.int64]) -> N
 
 @compiled
 def pass_deadlines(machine: Machine, slot: int, now_ms: int) -> bool:
-    """Decide what is due for a user up to `now_ms`, instant by instant; False when a buffer is full.
+    """Decide what is due for a user up to `now_ms`, instants in order; False: a buffer is full.
 
     At each instant tags settle first, then stages are decided.
     """

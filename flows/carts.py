@@ -88,14 +88,12 @@ def _bounded(quantity: int, default: int) -> int:
 def _emptied_at(memory: Memory, plan: Plan, slot: int, key: int) -> int:
     cart = find_cart(memory, plan, slot, key)
     if cart != 0:
-        return memory.nodes[cart + CART_EMPTIED_AT]
-    return memory.rows64[slot * plan.ints[ROW_WORDS] + CARTS_EMPTIED_AT]
+        return int(memory.nodes[cart + CART_EMPTIED_AT])
+    return int(memory.rows64[slot * plan.ints[ROW_WORDS] + CARTS_EMPTIED_AT])
 
 
 @compiled
-def _replace_lines(
-    memory: Memory, texts: Texts, columns: Columns, index: int, cart: int
-) -> None:
+def _replace_lines(memory: Memory, texts: Texts, columns: Columns, index: int, cart: int) -> None:
     """The cart was seen with these lines: they are what is in it."""
     clear_cart(memory, cart)
     first = columns.line_from[index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import UNSET, UnsetType
@@ -49,9 +50,15 @@ class Names:
         self.texts = texts
         self._known: dict[int, str] = {}
         self._known_tags: dict[int, list[str]] = {}
-        self._features = [
-            (feature.name, feature.value, feature.keep) for feature in config.features
-        ]
+        features = list(enumerate(config.features))
+        self._feature_names = [feature.name for feature in config.features]
+        self._text_features = [index for index, feature in features if feature.value == "text"]
+        self._recent_features: list[tuple[int, int, int]] = []
+        cells = 0
+        for index, feature in features:
+            if feature.value == "texts":
+                self._recent_features.append((index, cells, cells + feature.keep))
+                cells += feature.keep
         self._minor_units = 10.0**config.shop.minor_digits
         self._channels = list(config.shop.channels)
 
@@ -90,19 +97,22 @@ class Names:
             self._known_tags[held] = known
         return known
 
-    def features(self, values: list[float], recent: list[int]) -> dict[str, float | str | list[str]]:
+    def features(
+        self, values: list[float], recent: list[int]
+    ) -> dict[str, float | str | list[str]]:
         """Features by name, missing ones left out; `recent` are the cells of the lists of texts."""
-        found: dict[str, float | str | list[str]] = {}
-        at = 0
-        for (name, kind, keep), value in zip(self._features, values, strict=True):
-            if kind == "texts":
-                texts = [self.text(number) for number in recent[at : at + keep] if number]
-                at += keep
-                if texts:
-                    found[name] = texts
-            elif value == value:
-                found[name] = value if kind == "number" else self.text(int(value))
-        return found
+        named: list[float | str | list[str]] = list(values)
+        for index in self._text_features:
+            if values[index] == values[index]:
+                named[index] = self.text(int(values[index]))
+        for index, first, end in self._recent_features:
+            if values[index] == values[index]:
+                named[index] = [self.text(number) for number in recent[first:end] if number]
+        return {
+            name: value
+            for name, value in zip(self._feature_names, named, strict=True)
+            if value == value
+        }
 
     def line(self, cells: _Cells) -> Line:
         """A cart line from its row of the output."""
@@ -124,9 +134,7 @@ class Names:
             is_text = self._compares_texts(program, comparison.left)
             sides = [self._side(value, is_text) for value in (left, right)]
             holds = left == left and right == right and _holds(comparison.operator, left, right)
-            found.append(
-                Compared(rule=comparison.text, left=sides[0], right=sides[1], holds=holds)
-            )
+            found.append(Compared(rule=comparison.text, left=sides[0], right=sides[1], holds=holds))
         return found
 
     def _compares_texts(self, program: Program, side: tuple[int, int]) -> bool:
@@ -151,6 +159,17 @@ def _holds(operator: str, left: float, right: float) -> bool:
     if operator == "<=":
         return left <= right
     return left > right if operator == ">" else left >= right
+
+
+class _Row(NamedTuple):
+    """One decision: the user's id, its row of the output, and what `Reported` says of it."""
+
+    user: bytes
+    cells: _Cells
+    features: list[float]
+    texts: list[int]
+    trace: list[float]
+    lines: NDArray[np.int64]
 
 
 class Batch:
@@ -180,12 +199,12 @@ class Batch:
 
     def triggers(self) -> list[bytes]:
         """The stages sent, in order of place: JSON, a line each, without newlines."""
-        return [encode(self._decided(*row)) for row in self._rows(triggers_only=True)]
+        return [encode(self._decided(row)) for row in self._rows(triggers_only=True)]
 
     def decisions(self) -> list[bytes]:
         """All outcomes and goals, in order of place."""
         return [
-            encode(self._goal(*row) if row[1][out.OUTCOME] == out.GOAL else self._decided(*row))
+            encode(self._goal(row) if row.cells[out.OUTCOME] == out.GOAL else self._decided(row))
             for row in self._rows(triggers_only=False)
         ]
 
@@ -216,25 +235,32 @@ class Batch:
                 if held_out(journey.name, user, journey.holdout):
                     decisions[row, out.OUTCOME] = out.HOLDOUT
 
-    def _rows(self, *, triggers_only: bool) -> list[tuple[tuple[int, int], _Cells, bytes]]:
-        """((part, row), cells, user id) of decisions in order of place."""
-        found = []
-        for number, part in enumerate(self._parts):
+    def _rows(self, *, triggers_only: bool) -> list[_Row]:
+        """The decisions in order of place."""
+        found: list[_Row] = []
+        for part in self._parts:
             outcomes = part.decisions[:, out.OUTCOME]
-            wanted = outcomes == out.SENT if triggers_only else outcomes >= 0
-            for row in np.flatnonzero(wanted).tolist():
-                cells = part.decisions[row].tolist()
-                found.append(((number, row), cells, self._names.user(cells[out.USER])))
-        found.sort(key=lambda row: self._place(row[1], row[2]))
+            rows = np.flatnonzero(outcomes == out.SENT if triggers_only else outcomes >= 0)
+            for cells, features, texts, trace in zip(
+                part.decisions[rows].tolist(),
+                part.features[rows].tolist(),
+                part.texts[rows].tolist(),
+                part.trace[rows].tolist(),
+                strict=True,
+            ):
+                lines = part.lines[cells[out.FIRST_LINE] :][: cells[out.LINE_COUNT]]
+                user = self._names.user(cells[out.USER])
+                found.append(_Row(user, cells, features, texts, trace, lines))
+        found.sort(key=self._place)
         return found
 
-    def _place(self, cells: _Cells, user: bytes) -> tuple[object, ...]:
-        journey = cells[out.JOURNEY]
-        key = cells[out.KEY]
+    def _place(self, row: _Row) -> tuple[object, ...]:
+        cells = row.cells
+        journey, key = cells[out.JOURNEY], cells[out.KEY]
         return (
             cells[out.INSTANT],
             cells[out.OFFSET],
-            user,
+            row.user,
             -self._journeys[journey].priority,
             journey,
             key != 0,
@@ -243,16 +269,13 @@ class Batch:
             cells[out.STAGE],
         )
 
-    def _decided(self, at: tuple[int, int], cells: _Cells, user: bytes) -> CloudEvent:
-        number, row = at
-        part, names = self._parts[number], self._names
+    def _decided(self, row: _Row) -> CloudEvent:
+        names, cells = self._names, row.cells
         journey = self._journeys[cells[out.JOURNEY]]
         stage = journey.stages[cells[out.STAGE]]
         outcome = cells[out.OUTCOME]
-        first_line = cells[out.FIRST_LINE]
-        lines = part.lines[first_line : first_line + cells[out.LINE_COUNT]].tolist()
-        channel = cells[out.CHANNEL] if outcome in REASONS_OF_CHANNEL else NO_CHANNEL
         sent = outcome == out.SENT
+        channel = cells[out.CHANNEL] if outcome in REASONS_OF_CHANNEL else NO_CHANNEL
         data = Decided(
             journey=journey.name,
             version=names.config.version,
@@ -264,36 +287,36 @@ class Batch:
             send=stage.send,
             channel=names.channel(channel),
             purpose=journey.purpose,
-            lines=[names.line(line) for line in lines],
-            features=names.features(part.features[row].tolist(), part.texts[row].tolist()),
+            lines=[names.line(line) for line in row.lines.tolist()],
+            features=names.features(row.features, row.texts),
             tags=names.tags(cells[out.TAGS_HELD]),
             scores={},
-            rules=names.compared(stage.when, part.trace[row].tolist()),
+            rules=names.compared(stage.when, row.trace),
         )
         kind = TRIGGER if sent else SUPPRESSED
         expires_ms = cells[out.INSTANT] + stage.ttl_ms
-        return self._envelope(kind, cells, user, data, instant_text(expires_ms) if sent else UNSET)
+        return self._envelope(kind, row, data, instant_text(expires_ms) if sent else UNSET)
 
     def _envelope(
         self,
         kind: str,
-        cells: _Cells,
-        user: bytes,
+        row: _Row,
         data: Decided | GoalReached,
         expires: str | UnsetType = UNSET,
     ) -> CloudEvent:
-        key, subject = data.instance.key or "", user.decode()
+        key, subject = data.instance.key or "", row.user.decode()
         parts = (kind, subject, data.journey, key, data.instance.entry, data.stage)
         return CloudEvent(
             id=decision_id(*parts),
             type=kind,
             subject=subject,
-            time=instant_text(cells[out.INSTANT]),
+            time=instant_text(row.cells[out.INSTANT]),
             expirytime=expires,
             data=data,
         )
 
-    def _goal(self, _at: tuple[int, int], cells: _Cells, user: bytes) -> CloudEvent:
+    def _goal(self, row: _Row) -> CloudEvent:
+        cells = row.cells
         journey = self._journeys[cells[out.JOURNEY]]
         assert journey.goal is not None, "a goal was reached of a journey that has none"
         data = GoalReached(
@@ -302,9 +325,9 @@ class Batch:
             instance=self._instance(cells),
             offset=cells[out.OFFSET],
             event=journey.goal.event,
-            held_out=held_out(journey.name, user, journey.holdout),
+            held_out=held_out(journey.name, row.user, journey.holdout),
         )
-        return self._envelope(GOAL, cells, user, data)
+        return self._envelope(GOAL, row, data)
 
     def _instance(self, cells: _Cells) -> Instance:
         return Instance(key=self._names.key(cells[out.KEY]), entry=instant_text(cells[out.ENTRY]))
@@ -316,4 +339,6 @@ class Batch:
         subject = user.decode()
         parts = (TAG, subject, tag, instant, "true" if held else "false", str(offset))
         data = Turned(tag=tag, held=held, offset=offset)
-        return CloudEvent(id=decision_id(*parts), type=TAG, subject=subject, time=instant, data=data)
+        return CloudEvent(
+            id=decision_id(*parts), type=TAG, subject=subject, time=instant, data=data
+        )

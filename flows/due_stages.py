@@ -1,4 +1,4 @@
-"""Due stages: each is decided once, on the user's state as of its instant, and the next one scheduled."""
+"""Decides due stages, each once, on the user's state as of its instant, and schedules the next."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ from state.texts import comes_before
 
 @compiled
 def decide_due(machine: Machine, slot: int, now_ms: int, offset: int) -> None:
-    """Decide all of the user's stages that are due at or before `now_ms`, in order of their places."""
+    """Decide the user's stages that are due at or before `now_ms`, in order of their places."""
     node = _first_due(machine, slot, now_ms)
     while node != 0:
         _decide(machine, slot, node, now_ms, offset)
@@ -103,8 +103,10 @@ def end_instance(
 
 @compiled
 def schedule(machine: Machine, node: int, not_before_ms: int) -> None:
-    """Set the pending stage's deadline by the instance's base; it is due then or, if later, at
-    `not_before_ms`."""
+    """Set the pending stage's deadline by the instance's base.
+
+    It is due at its deadline or, if that is later, at `not_before_ms`.
+    """
     nodes = machine.memory.nodes
     after_ms = machine.plan.ints[stage_record(machine, node) + STAGE_AFTER]
     deadline = whole_second(nodes[node + BASE] + after_ms)
@@ -121,7 +123,7 @@ def second_after(instant_ms: int) -> int:
 
 @compiled
 def _first_due(machine: Machine, slot: int, now_ms: int) -> int:
-    """Of the instances due at or before `now_ms`, the one whose place comes first; 0 when none is."""
+    """Of the instances due at or before `now_ms`, the one that comes first; 0 when none is."""
     nodes = machine.memory.nodes
     best = 0
     node = first_instance(machine.memory, machine.plan, slot)
@@ -169,7 +171,7 @@ def _decide(machine: Machine, slot: int, node: int, instant_ms: int, offset: int
 
 @compiled
 def _judge(machine: Machine, slot: int, node: int, instant_ms: int, rule_holds: bool) -> int:
-    """The first reason that applies, or SENT. The holdout is the last gate, and not of this loop."""
+    """The first reason that applies, or SENT. The last gate, the holdout, is not in this loop."""
     memory, ints = machine.memory, machine.plan.ints
     index = journey_of(memory, node)
     journey = ints[JOURNEYS] + index * JOURNEY_WORDS

@@ -116,9 +116,7 @@ def apply_features(
 
 
 @inlined
-def _take_event(
-    memory: Memory, plan: Plan, op: int, slot: int, at_ms: int, now_ms: int
-) -> None:
+def _take_event(memory: Memory, plan: Plan, op: int, slot: int, at_ms: int, now_ms: int) -> None:
     """Take an event into a feature that reads none of its fields; `now_ms` -1: it is late."""
     record = plan.ints[op + OP_RECORD]
     kind = plan.ints[record + KIND]
@@ -217,8 +215,8 @@ def read_features(
 ) -> None:
     """Read the features of a list into the scratch array, as of `now_ms`.
 
-    `listed` is a list in `plan.ints` that names a ratio's parts before the ratio. Missing ones are NaN;
-    a text is its number.
+    `listed` is a list in `plan.ints` that names a ratio's parts before the ratio. Missing ones are
+    NaN; a text is its number.
     """
     for entry in range(listed + 1, listed + 1 + plan.ints[listed]):
         feature = plan.ints[entry]
@@ -239,7 +237,7 @@ def _value(
     ints = plan.ints
     kind = ints[record + KIND]
     if kind == COUNT or kind == SUM or kind == SESSIONS:
-        return ring_total(memory, plan, record, slot, now_ms) / plan.floats[record + SCALE]
+        return float(ring_total(memory, plan, record, slot, now_ms) / plan.floats[record + SCALE])
     if kind == DAYS_SINCE:
         return days_since(memory, plan, record, slot, now_ms)
     if kind == CART:
@@ -272,7 +270,7 @@ def _kept_value(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     kept_at = words + plan.ints[record + AT64]
     if memory.rows64[kept_at] < 0:
         return np.nan
-    return memory.rows64[kept_at + 1] / plan.floats[record + SCALE]
+    return float(memory.rows64[kept_at + 1] / plan.floats[record + SCALE])
 
 
 @inlined
@@ -287,4 +285,4 @@ def _cart_value(memory: Memory, plan: Plan, record: int, slot: int, cart: int) -
         word = CART_TOTAL
     elif plan.ints[record + READS] == CART_ITEMS:
         word = CART_QUANTITY
-    return memory.nodes[node + word] / plan.floats[record + SCALE]
+    return float(memory.nodes[node + word] / plan.floats[record + SCALE])

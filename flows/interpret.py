@@ -51,7 +51,7 @@ from state.layout import Plan
 
 @inlined
 def run_rule(plan: Plan, scratch: Scratch, program: int, held: int) -> bool:
-    """Whether a rule holds, on features read into the scratch array and the tags in the bits `held`."""
+    """Whether a rule holds, on features read into the scratch array and the tags in `held`."""
     return run_range(plan, scratch, plan.ints[program + PROGRAM_CODE], held) == 1.0
 
 
@@ -78,7 +78,7 @@ def run_range(plan: Plan, scratch: Scratch, code: int, held: int) -> float:
         else:
             top -= 1
             stack[top] = _combined(opcode, stack[top], stack[top + 1])
-    return stack[STACK]
+    return float(stack[STACK])
 
 
 @compiled
@@ -101,14 +101,14 @@ def load_event_fields(machine: Machine, columns: Columns, index: int, program: i
 @inlined
 def _pushed(plan: Plan, scratch: Scratch, opcode: int, at: int, held: int) -> float:
     if opcode == OP_FEATURE:
-        return scratch[VALUES + plan.ints[at]]
+        return float(scratch[VALUES + plan.ints[at]])
     if opcode == OP_CONST:
-        return plan.floats[at]
+        return float(plan.floats[at])
     if opcode == OP_TEXT:
         return float(plan.ints[at])
     if opcode == OP_TAG:
         return float(held >> plan.ints[at] & 1)
-    return scratch[FIELDS + plan.ints[at]]
+    return float(scratch[FIELDS + plan.ints[at]])
 
 
 @inlined

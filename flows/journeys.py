@@ -66,7 +66,7 @@ NO_KEY = 0
 
 @compiled
 def react(machine: Machine, columns: Columns, index: int, slot: int, gained: int) -> None:
-    """An event was applied and tags settled: goals, exits, then entries, journeys in order of name."""
+    """An event was applied and tags settled: goals, exits, entries, journeys in order of name."""
     ints = machine.plan.ints
     event = ints[EVENTS] + columns.event[index] * EVENT_WORDS
     now_ms, offset = columns.log_ms[index], columns.offset[index]
@@ -112,7 +112,7 @@ def _enter_by_tag(
 
 @compiled
 def _key_of_event(machine: Machine, columns: Columns, index: int, journey: int) -> int:
-    """The number of the text in the journey's key field; NO_KEY without a key or without the field."""
+    """The number of the text in the journey's key field; NO_KEY without a key or the field."""
     ints = machine.plan.ints
     column = ints[ints[JOURNEYS] + journey * JOURNEY_WORDS + KEY_COLUMN]
     if column < 0:
@@ -121,9 +121,7 @@ def _key_of_event(machine: Machine, columns: Columns, index: int, journey: int) 
 
 
 @compiled
-def _reach_goal(
-    machine: Machine, columns: Columns, index: int, slot: int, journey: int
-) -> None:
+def _reach_goal(machine: Machine, columns: Columns, index: int, slot: int, journey: int) -> None:
     memory, ints = machine.memory, machine.plan.ints
     history = find_history(memory, machine.plan, slot, journey)
     if history == 0 or memory.nodes[history + GOAL_FROM] < 0:
@@ -132,16 +130,18 @@ def _reach_goal(
     sent_at = nodes[history + GOAL_FROM]
     within_ms = ints[ints[JOURNEYS] + journey * JOURNEY_WORDS + GOAL_WITHIN]
     if sent_at <= columns.at_ms[index] < sent_at + within_ms:
-        reached = (nodes[history + GOAL_KEY], nodes[history + GOAL_ENTRY], nodes[history + GOAL_STAGE])
+        reached = (
+            nodes[history + GOAL_KEY],
+            nodes[history + GOAL_ENTRY],
+            nodes[history + GOAL_STAGE],
+        )
         nodes[history + GOAL_FROM] = -1
         now = (columns.log_ms[index], columns.offset[index])
         report_goal(machine, slot, journey, reached, now)
 
 
 @compiled
-def _exit_by_event(
-    machine: Machine, columns: Columns, index: int, slot: int, journey: int
-) -> None:
+def _exit_by_event(machine: Machine, columns: Columns, index: int, slot: int, journey: int) -> None:
     memory, plan = machine.memory, machine.plan
     at_ms = columns.at_ms[index]
     key = _key_of_event(machine, columns, index, journey)
@@ -182,7 +182,9 @@ def _enter_by_event(
         load_event_fields(machine, columns, index, plan.ints[record + ENTRY_WHEN])
     cart = _cart_for_entry(machine, slot, record, key)
     if _entry_rule_holds(machine, slot, record, cart, now_ms):
-        _enter(machine, slot, journey, key, (columns.at_ms[index], now_ms, columns.offset[index], 0))
+        _enter(
+            machine, slot, journey, key, (columns.at_ms[index], now_ms, columns.offset[index], 0)
+        )
 
 
 @compiled
@@ -210,9 +212,8 @@ def _enter(
 ) -> None:
     """Open an instance, or reset the running one, unless a later exit blocks it.
 
-    Args:
-        when: the entry's event time, the instant now, the offset, and the first instant at which the
-            first stage may be due.
+    `when` is the entry's event time, the instant now, the offset, and the first instant at which
+    the first stage may be due.
     """
     memory, plan = machine.memory, machine.plan
     entry_ms, now_ms, offset, not_before_ms = when
@@ -237,7 +238,7 @@ def _enter(
 
 @compiled
 def _reset(machine: Machine, node: int, at_ms: int) -> None:
-    """Stages count from `at_ms` on, if that is later; the pending one's deadline never moves back."""
+    """Stages count from `at_ms` if that is later; the pending one's deadline never moves back."""
     nodes = machine.memory.nodes
     nodes[node + BASE] = max(nodes[node + BASE], at_ms)
     after_ms = machine.plan.ints[stage_record(machine, node) + STAGE_AFTER]

@@ -1,4 +1,4 @@
-"""All that the compiled loop works on, in one value: a partition's memory, the plan, texts, buffers."""
+"""What the compiled loop works on, in one value: a partition's memory, the plan, texts, buffers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.output import Output
 from config.limits import FEATURES_MAX, FIELDS_MAX, RULE_COMPARISONS_MAX, RULE_STACK_MAX
+from flows.output import Output
 from state.layout import Plan
 from state.memory import Memory
 from state.texts import Texts
@@ -18,8 +18,9 @@ TRACE = STACK + RULE_STACK_MAX
 VALUES = TRACE + 2 * RULE_COMPARISONS_MAX
 FIELDS = VALUES + FEATURES_MAX
 SCRATCH_WORDS = FIELDS + FIELDS_MAX
-"""Where things stand in the scratch array, float64: the rule interpreter's stack; both sides of each
-comparison of the last rule; the features as read, by index; the entry event's fields, by column."""
+"""Where things stand in the scratch array, float64: the rule interpreter's stack; both sides of
+each comparison of the last rule; the features as read, by index; the entry event's fields, by
+column."""
 
 Scratch = NDArray[np.float64]
 

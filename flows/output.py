@@ -1,8 +1,8 @@
 """What the compiled loop reports: decisions and tag transitions, row by row, in fixed buffers.
 
-A decision is reported with all that its record will say (features, texts, cart lines, the rule's values),
-because the profile moves on before the batch ends. When a buffer is nearly full the loop stops
-between two steps; Python takes what is there and calls it again.
+A decision is reported with all that its record will say (features, texts, cart lines, the rule's
+values), because the profile moves on before the batch ends. When a buffer is nearly full the loop
+stops between two steps; Python takes what is there and calls it again.
 """
 
 from __future__ import annotations
@@ -71,16 +71,19 @@ TURNED_USER, TURNED_TAG, TURNED_HELD, TURNED_INSTANT, TURNED_OFFSET = range(TRAN
 FILLED_DECISIONS, FILLED_LINES, FILLED_TRANSITIONS = range(3)
 ROW_SIZE, ROW_TRACE, ROW_TEXTS, LINES_AT, TRANSITIONS_AT = range(3, 8)
 DECISIONS_AT = 8
-"""Words of the buffer: rows in use; how long a decision's row is and where in it the trace and the texts
-begin; where the lines and the transitions begin; then the decisions."""
+"""Words of the buffer: rows in use; how long a decision's row is and where in it the trace and the
+texts begin; where the lines and the transitions begin; then the decisions."""
 
 NO_OFFSET = -1
 """Offset of what time alone brought about."""
 
 
 class Output(NamedTuple):
-    """The buffer as int64 and as float64. A decision's row: DECISION_WORDS, the features and both sides
-    of each comparison (float64), the recent texts. A line: item, category, quantity, price."""
+    """The buffer as int64 and as float64.
+
+    A decision's row: DECISION_WORDS, the features and both sides of each comparison (float64), the
+    recent texts. A line: item, category, quantity, price.
+    """
 
     ints: NDArray[np.int64]
     floats: NDArray[np.float64]
@@ -149,7 +152,7 @@ def new_decision(output: Output) -> int:
     """Where the row of one more decision begins in the buffer."""
     row = output.ints[FILLED_DECISIONS]
     output.ints[FILLED_DECISIONS] = row + 1
-    return DECISIONS_AT + row * output.ints[ROW_SIZE]
+    return int(DECISIONS_AT + row * output.ints[ROW_SIZE])
 
 
 @compiled

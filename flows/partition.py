@@ -25,10 +25,10 @@ from state.layout import CLOSED_CHANNELS, TAGS
 from state.memory import (
     DUPLICATES,
     EVENTS_APPLIED,
+    JOURNEY_TALLIES,
     LAST_INSTANT,
     LATE,
     NODES_MADE,
-    JOURNEY_TALLIES,
     new_memory,
     with_nodes,
     with_users,
@@ -42,7 +42,7 @@ DRAIN_MS = 3660 * 86_400_000
 
 
 NO_TEXT = b"\xff"
-"""Takes number 0 in the table of texts, which stands for "none"; no text of a message is like it."""
+"""Takes number 0, which stands for "none", in the table of texts; no message's text is like it."""
 
 
 class LayoutError(Exception):
@@ -77,8 +77,8 @@ class Counters(Struct, frozen=True, kw_only=True):
 class Engine:
     """The profiles of one partition, and what their events decide.
 
-    Events are given in log order. Everything is a function of them, the configuration and the snapshot:
-    how they are cut into batches changes nothing.
+    Events are given in log order. Everything is a function of them, the configuration and the
+    snapshot: how they are cut into batches changes nothing.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Engine:
         return self._counted(batch)
 
     def commit(self, outbox: list[bytes] | None = None) -> Commit:
-        """What changed since the last commit (or since the start), with the checkpoint it leads to."""
+        """What changed since the last commit (or the start), with the checkpoint it leads to."""
         slots = np.flatnonzero(self._touched[: self._user_count()]).tolist()
         memory, plan, texts = self._memory, self._made.plan, self._texts
         commit = Commit(
@@ -278,7 +278,9 @@ class Engine:
 
     def _empty_buffers(self, batch: Batch, *, moved: bool) -> None:
         had_room = self._memory.nodes[NODES_MADE] * 8 + NODES_MARGIN * 8 < len(self._memory.nodes)
-        assert moved or self._output.ints[:3].any() or not had_room, "the loop stopped for no reason"
+        assert moved or self._output.ints[:3].any() or not had_room, (
+            "the loop stopped for no reason"
+        )
         batch.take(self._output)
         self._memory = with_nodes(self._memory, NODES_MARGIN)
 
@@ -303,8 +305,9 @@ class Engine:
         checkpoint = snapshot.checkpoint
         if checkpoint.layout != self.checkpoint.layout:
             raise LayoutError(
-                f"expected a state of layout {self.checkpoint.layout}, got {checkpoint.layout}: it was "
-                "made with other features, tags or journeys; use that configuration or start anew"
+                f"expected a state of layout {self.checkpoint.layout}, got {checkpoint.layout}: "
+                "it was made with other features, tags or journeys; use that configuration or "
+                "start anew"
             )
         self._users = with_room(
             self._users, len(snapshot.rows), sum(len(user) for user, _ in snapshot.rows)

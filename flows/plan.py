@@ -1,6 +1,7 @@
 """Makes the plan: the checked configuration as one array of words for compiled code.
 
-What the words mean is in `flows.plan_words`. A new configuration makes a new array and compiles nothing.
+What the words mean is in `flows.plan_words`. A new configuration makes a new array and compiles
+nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ EMAIL = "email"
 class PlanOf(Struct, frozen=True, kw_only=True):
     """A configuration made ready: what compiled code reads, and what Python needs beside it.
 
-    texts: the texts that rules compare with, numbered from 1 in this order. recent_cells: (first int32 of the row, how many) of each list of recent texts.
+    texts: the texts that rules compare with, numbered from 1 in this order.
+    recent_cells: (first int32 of the row, how many) of each list of recent texts.
     """
 
     plan: Plan
@@ -138,7 +140,7 @@ class _Writer:
         return self.run([end - start, *pairs])
 
     def program(self, program: Program | None) -> int:
-        """Append a rule: its code, the features and the event fields that it reads. 0 for no rule."""
+        """Append a rule: its code, the features and event fields that it reads. 0 for no rule."""
         if program is None:
             return 0
         code = self.code(program, 0, len(program.code))
@@ -274,7 +276,9 @@ class _Writer:
         record[words.KEYED_BY_CART] = int(journey.key == "cart_id")
         record[words.EXIT_WHEN] = self.program(journey.exit_when)
         record[words.GOAL_WITHIN] = journey.goal.within_ms if journey.goal else 0
-        record[words.CHANNEL_LIST] = self.listed([channels.index(name) for name in journey.channels])
+        record[words.CHANNEL_LIST] = self.listed(
+            [channels.index(name) for name in journey.channels]
+        )
         record[words.STAGE_COUNT] = len(journey.stages)
         stages: list[int] = []
         for stage in journey.stages:
@@ -300,7 +304,7 @@ def ancestors_of(index: int, tags: tuple[Tag, ...]) -> list[int]:
 
 
 def blockers_of(index: int, tags: tuple[Tag, ...]) -> int:
-    """Bits of the tags that keep this one from holding: elder siblings in groups that pick the first."""
+    """Bits of the tags that keep this one from holding: elder siblings in groups that pick one."""
     bits = 0
     for child in [index, *ancestors_of(index, tags)]:
         parent = tags[child].parent
@@ -321,8 +325,11 @@ def touched_by(event: EventDef, features: tuple[Feature, ...]) -> set[int]:
 def affected_tags(
     touched: set[int], tags: tuple[Tag, ...], features: tuple[Feature, ...]
 ) -> list[int]:
-    """The tags that can turn when these features change: by their rules, by tags that their rules
-    read, or as a younger sibling in a group that picks the first."""
+    """The tags that can turn when these features change.
+
+    By their rules, by tags that their rules read, or as a younger sibling in a group that picks
+    the first.
+    """
     affected = 0
     for index, tag in enumerate(tags):
         if tag.rule is None:

@@ -1,8 +1,8 @@
 """Where things stand in `plan.ints`: the words that `flows.plan` writes and compiled code reads.
 
-Word 0 is `ROW_WORDS`. The other words of the head name the starts and lengths of tables; a table is a run
-of records of a fixed number of words. Programs and lists are runs of their own length, named by their
-start; start 0 means "none".
+Word 0 is `ROW_WORDS`. The other words of the head name the starts and lengths of tables; a table is
+a run of records of a fixed number of words. Programs and lists are runs of their own length, named
+by their start; start 0 means "none".
 """
 
 FEATURES, FEATURE_COUNT = 1, 2
@@ -39,8 +39,8 @@ TAG_RULE, TAG_KEEP_MS, TAG_KEEP_WORD, TAG_BLOCKERS, TAG_ANCESTORS = range(5)
 
 SCOPE_WORDS = 4
 SCOPE_TAGS, SCOPE_FEATURES, SCOPE_WINDOWS, SCOPE_TURNS = range(SCOPE_WORDS)
-"""What settles together: bits of tags; lists of the features that their rules read, of those among them
-that have windows and were touched, and of the records of their turns."""
+"""What settles together: bits of tags; lists of the features that their rules read, of those among
+them that have windows and were touched, and of the records of their turns."""
 
 TURN_WORDS = 3
 TURN_FEATURE, TURN_PROGRAM, TURN_WHEN = range(3)

@@ -41,7 +41,14 @@ from flows.plan_words import (
     STAGE_WORDS,
     STAGES,
 )
-from state.carts import CART_FIRST_LINE, LINE_CATEGORY, LINE_ITEM, LINE_PRICE, LINE_QUANTITY, find_cart
+from state.carts import (
+    CART_FIRST_LINE,
+    LINE_CATEGORY,
+    LINE_ITEM,
+    LINE_PRICE,
+    LINE_QUANTITY,
+    find_cart,
+)
 from state.instances import INSTANCE_DEADLINE, INSTANCE_ENTRY, INSTANCE_KEY, journey_of, stage_of
 from state.layout import (
     AT32,
@@ -73,14 +80,14 @@ def stage_record(machine: Machine, node: int) -> int:
     """Where the record of an instance's pending stage stands in `plan.ints`."""
     ints = machine.plan.ints
     journey = ints[JOURNEYS] + journey_of(machine.memory, node) * JOURNEY_WORDS
-    return ints[journey + STAGES] + stage_of(machine.memory, node) * STAGE_WORDS
+    return int(ints[journey + STAGES]) + stage_of(machine.memory, node) * STAGE_WORDS
 
 
 @compiled
 def read_stage(machine: Machine, slot: int, node: int, now_ms: int) -> bool:
     """Read all features as of `now_ms` and run the pending stage's rule; whether it holds.
 
-    Afterwards the scratch array holds the features and comparisons that the decision's record shows.
+    Afterwards the scratch array holds the features and comparisons that the record shows.
     """
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     cart = cart_of(machine, slot, node)
@@ -100,7 +107,7 @@ def choose_channel(machine: Machine, slot: int, journey: int) -> int:
     listed = ints[ints[JOURNEYS] + journey * JOURNEY_WORDS + CHANNEL_LIST]
     for entry in range(listed + 1, listed + 1 + ints[listed]):
         if not closed >> ints[entry] & 1:
-            return ints[entry]
+            return int(ints[entry])
     return NO_CHANNEL
 
 
@@ -177,9 +184,8 @@ def report_goal(
 ) -> None:
     """Report that the goal of a journey's last decision was reached.
 
-    Args:
-        reached: the decision's instance key, entry and stage.
-        now: log time and offset of the event that reached it.
+    `reached` is the decision's instance key, entry and stage; `now` the log time and offset of the
+    event that reached it.
     """
     row = new_decision(machine.output)
     cells = machine.output.ints

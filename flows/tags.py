@@ -80,8 +80,8 @@ def settle_touched(
 ) -> int:
     """Settle the tags that an event at `at_ms` can have turned; the others stand as they were.
 
-    The next sweep moves forward where the event brings one about. Where it takes one back, that sweep
-    still comes and finds nothing turned.
+    The next sweep moves forward where the event brings one about. Where it takes one back, that
+    sweep still comes and finds nothing turned.
     """
     memory, plan = machine.memory, machine.plan
     gained = _settle(machine, scope, slot, now_ms, offset)
@@ -125,14 +125,12 @@ def _settle(machine: Machine, scope: int, slot: int, now_ms: int, offset: int) -
         turned >>= 1
         tag += 1
     memory.rows64[words + HELD] = held
-    return held & ~before
+    return int(held & ~before)
 
 
 @inlined
-def _holds(
-    machine: Machine, record: int, words: int, held: int, before: bool, now_ms: int
-) -> bool:
-    """Whether a tag holds, given those settled above it; keeps the instant until which it is kept."""
+def _holds(machine: Machine, record: int, words: int, held: int, before: bool, now_ms: int) -> bool:
+    """Whether a tag holds, given those settled above it; notes until when it is kept."""
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     ints = plan.ints
     keep_ms = ints[record + TAG_KEEP_MS]
@@ -154,8 +152,10 @@ def _holds(
 
 @compiled
 def _rules_turn_at(machine: Machine, scope: int, slot: int, now_ms: int, first: int) -> int:
-    """The earliest of `first` and of the instants after `now_ms` at which a count of days or the end of
-    a `keep` can turn a tag of the scope."""
+    """The earliest of `first` and of the instants at which time can turn a tag of the scope.
+
+    Those are after `now_ms`: a count of days reaches a value, or a `keep` ends.
+    """
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     ints = plan.ints
     words = slot * ints[ROW_WORDS]
@@ -185,7 +185,7 @@ def _days_turn_at(
         return NEVER
     when = ints[turn + TURN_WHEN]
     if when == TURN_DAILY:
-        return last + max(0, (now_ms - last) // DAY_MS + 1) * DAY_MS
+        return int(last + max(0, (now_ms - last) // DAY_MS + 1) * DAY_MS)
     value = run_range(plan, scratch, ints[turn + TURN_PROGRAM], held)
     if not 0.0 <= value < DAYS_MAX:
         return NEVER

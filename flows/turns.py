@@ -22,8 +22,8 @@ MIRRORED = {">=": "<=", "<=": ">=", ">": "<", "<": ">", "==": "==", "!=": "!="}
 class Turn(Struct, frozen=True, kw_only=True):
     """A `days_since` feature that can turn a rule.
 
-    when: as the count of days reaches the value (TURN_UP), passes it (TURN_ABOVE), either, or at each
-    new day. other: the range of the program that computes the value; None for each new day.
+    when: as the count of days reaches the value (TURN_UP), passes it (TURN_ABOVE), either, or at
+    each new day. other: the range of the program that computes the value; None for each new day.
     """
 
     feature: int
@@ -33,9 +33,12 @@ class Turn(Struct, frozen=True, kw_only=True):
 
 
 def turns_of(program: Program, features: tuple[Feature, ...]) -> list[Turn]:
-    """All turns of a rule. A `days_since` compared as it stands with something that holds none turns
-    at one count of days; one inside arithmetic may turn at each, and so may `has` of a ratio, which is
-    missing while the days below the line are 0."""
+    """All turns of a rule.
+
+    A `days_since` compared as it stands with something that holds none turns at one count of days;
+    one inside arithmetic may turn at each, and so may `has` of a ratio, which is missing while the
+    days below the line are 0.
+    """
     found: list[Turn] = []
     for comparison in program.comparisons:
         found += _turns_of_comparison(program, comparison, features)

@@ -1,7 +1,7 @@
 """What lies in a user's carts: a list of cart nodes, the last touched first, each with its lines.
 
-A cart that was emptied is remembered with the event time of that, so that an item event that arrives
-late does not fill it again.
+A cart that was emptied is remembered with the event time of that, so that an item event that
+arrives late does not fill it again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def find_cart(memory: Memory, plan: Plan, slot: int, key: int) -> int:
     node = memory.rows32[2 * slot * plan.ints[ROW_WORDS] + CARTS_HEAD]
     while node != 0 and memory.nodes[node + CART_KEY] != key:
         node = memory.nodes[node]
-    return node
+    return int(node)
 
 
 @compiled
@@ -131,7 +131,9 @@ def clear_cart(memory: Memory, cart: int) -> None:
 
 
 @compiled
-def add_item(memory: Memory, cart: int, item: int, category: int, quantity: int, price: int) -> None:
+def add_item(
+    memory: Memory, cart: int, item: int, category: int, quantity: int, price: int
+) -> None:
     """Add `quantity` thousandths of an item; price and category replace the line's when given."""
     nodes = memory.nodes
     line = _find_line(memory, cart, item)
@@ -179,7 +181,7 @@ def _line_value(memory: Memory, line: int) -> int:
     price, quantity = memory.nodes[line + LINE_PRICE], memory.nodes[line + LINE_QUANTITY]
     if abs(float(price) * float(quantity)) > VALUE_MAX * NUMBER_SCALE:
         return VALUE_MAX if price > 0 else -VALUE_MAX
-    return (price * quantity + NUMBER_SCALE // 2) // NUMBER_SCALE
+    return int((price * quantity + NUMBER_SCALE // 2) // NUMBER_SCALE)
 
 
 @compiled
@@ -187,7 +189,7 @@ def _find_line(memory: Memory, cart: int, item: int) -> int:
     line = memory.nodes[cart + CART_FIRST_LINE]
     while line != 0 and memory.nodes[line + LINE_ITEM] != item:
         line = memory.nodes[line]
-    return line
+    return int(line)
 
 
 @compiled

@@ -1,6 +1,6 @@
 """How many different texts a user's events named: exact to 32, by a list of chunks of seven.
 
-A cell packs a text's number and the newest tile it was seen in. A feature without a window has tile 0.
+A cell packs a text's number and the newest tile it was seen in (0 without a window).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a user's ended instances leave behind: last triggers per journey, and exits by event time."""
+"""What a user's ended instances leave: last triggers per journey, and exits by event time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from state.layout import EXITS_HEAD, EXITS_MAX, HISTORY_HEAD, ROW_WORDS, Plan
 from state.memory import NEVER, Memory, take_node
 
 HISTORY_JOURNEY, HISTORY_SENT_AT, GOAL_FROM, GOAL_KEY, GOAL_ENTRY, GOAL_STAGE = range(1, 7)
-"""HISTORY_SENT_AT: last trigger that counts for cooldown. GOAL_FROM: instant of the last decision that
-was sent or held out and whose goal was not reached yet; -1 when there is none."""
+"""HISTORY_SENT_AT: last trigger that counts for cooldown. GOAL_FROM: instant of the last decision
+that was sent or held out and whose goal was not reached yet; -1 when there is none."""
 EXIT_JOURNEY, EXIT_KEY, EXIT_AT = range(1, 4)
 
 

@@ -24,13 +24,13 @@ def first_instance(memory: Memory, plan: Plan, slot: int) -> int:
 @inlined
 def journey_of(memory: Memory, node: int) -> int:
     """The index of an instance's journey."""
-    return memory.nodes[node + WHAT] & _MASK
+    return int(memory.nodes[node + WHAT] & _MASK)
 
 
 @inlined
 def stage_of(memory: Memory, node: int) -> int:
     """The index of an instance's pending stage."""
-    return memory.nodes[node + WHAT] >> _STAGE_SHIFT & _MASK
+    return int(memory.nodes[node + WHAT] >> _STAGE_SHIFT & _MASK)
 
 
 @inlined
@@ -113,7 +113,7 @@ def earliest_due(memory: Memory, plan: Plan, slot: int) -> int:
 
 @compiled
 def tell_later_instances(memory: Memory, node: int, sent_at_ms: int) -> None:
-    """An instance sent: those of its journey that were opened later count their cooldown from it."""
+    """An instance sent: those of its journey opened later count their cooldown from it."""
     journey = journey_of(memory, node)
     later = memory.nodes[node]
     while later != 0:

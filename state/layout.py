@@ -1,8 +1,9 @@
 """Where each value stands in a user's row, decided once from the configuration.
 
-A row is a run of int64 words. The first words are the same for every shop (`TAGS`, `MESSAGES`, ...);
-then come the features' words, and last the `keep` instants of tags. A feature is described to compiled
-code by a record of `FEATURE_WORDS` int64 words (`KIND`, `OF`, ...), so code does not depend on shapes.
+A row is a run of int64 words. The first words are the same for every shop (`TAGS`, `MESSAGES`,
+...); then come the features' words, and last the `keep` instants of tags. A feature is described to
+compiled code by a record of `FEATURE_WORDS` int64 words (`KIND`, `OF`, ...), so code does not
+depend on shapes.
 """
 
 from __future__ import annotations
@@ -95,8 +96,10 @@ class Layout(Struct, frozen=True, kw_only=True):
     """The shape of a row.
 
     template: the row of a user of whom nothing is known, (words,) int64.
-    features: (features x FEATURE_WORDS,) int64. text_cells: int32 offsets that hold numbers of texts.
-    distinct_heads: int32 offsets of heads of lists of distinct texts. keep_words: tag -> word, -1.
+    features: (features x FEATURE_WORDS,) int64.
+    text_cells: int32 offsets that hold numbers of texts.
+    distinct_heads: int32 offsets of heads of lists of distinct texts.
+    keep_words: tag -> word, -1.
     bytes_of: what each part takes, in bytes per user.
     """
 
@@ -112,7 +115,8 @@ class Layout(Struct, frozen=True, kw_only=True):
 class _Row:
     """Hands out the words of a row: first all int64, then all int32, then all int16.
 
-    Made twice: once to learn how much there is of each (`widths`), and again to know where each begins.
+    Made twice: once to learn how much there is of each (`widths`), and again to know where each
+    begins.
     """
 
     def __init__(self, widths: tuple[int, int, int] = (FIXED_WORDS, 0, 0)) -> None:
@@ -165,7 +169,7 @@ class _Row:
 
 
 def lay_out(config: Config, columns: tuple[str, ...]) -> Layout:
-    """The layout of rows for `config`, whose events' values stand in `columns` (see `field_names`)."""
+    """The layout of rows for `config`, its events' values standing in `columns` (`field_names`)."""
     sizing = _Row()
     _fill(sizing, config, columns)
     return _fill(_Row(sizing.widths), config, columns)

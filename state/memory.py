@@ -2,8 +2,8 @@
 
 A user has a row: a fixed number of int64 words, also seen as int32, int16 and float64 (`Memory`'s
 first four arrays are one piece of memory). What a row holds and where is decided by `state.layout`.
-What few users have (journey instances, carts and their lines, ...) is a linked list of nodes of eight
-words; a row keeps the list's first node. Node 0 stands for "none".
+What few users have (journey instances, carts and their lines, ...) is a linked list of nodes of
+eight words; a row keeps the list's first node. Node 0 stands for "none".
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ HEAD_NODES = (JOURNEY_TALLIES + 2 * JOURNEYS_MAX) // NODE_WORDS + 1
 
 
 class Memory(NamedTuple):
-    """rows64, rows32, rows16, rows_float: views of one slab, row after row; deadline: per user, ms;
-    nodes: the pool, flat, with counters at its head."""
+    """The profiles of a partition.
+
+    rows64, rows32, rows16, rows_float: views of one slab, row after row.
+    deadline: per user, ms. nodes: the pool, flat, with counters at its head.
+    """
 
     rows64: NDArray[np.int64]
     rows32: NDArray[np.int32]
@@ -98,7 +101,8 @@ def _over(
 @inlined
 def nodes_left(memory: Memory) -> int:
     """How many nodes can be taken before the pool must grow."""
-    return len(memory.nodes) // NODE_WORDS - memory.nodes[NODES_MADE] + memory.nodes[NODES_FREE]
+    made, free = memory.nodes[NODES_MADE], memory.nodes[NODES_FREE]
+    return int(len(memory.nodes) // NODE_WORDS - made + free)
 
 
 @inlined
@@ -114,7 +118,7 @@ def take_node(memory: Memory) -> int:
         nodes[NODES_MADE] += 1
     for word in range(NODE_WORDS):
         nodes[node + word] = 0
-    return node
+    return int(node)
 
 
 @inlined

@@ -1,7 +1,7 @@
 """A user's row as bytes that are complete in themselves, and back.
 
-A packed row holds the row's words, the nodes of its lists and the texts it names, which stand in the
-row as numbers of its own (1, 2, ...). So it can be loaded into any table, in any order.
+A packed row holds the row's words, the nodes of its lists and the texts it names, which stand in
+the row as numbers of its own (1, 2, ...). So it can be loaded into any table, in any order.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _local(texts: NDArray[np.int64], number: int) -> int:
             return index
     texts[0] += 1
     texts[texts[0]] = number
-    return texts[0]
+    return int(texts[0])
 
 
 @compiled
@@ -181,7 +181,7 @@ def unpack_user(
     words: NDArray[np.int64],
     numbers: NDArray[np.int64],
 ) -> None:
-    """Load what `pack_user` wrote; `numbers` are the texts' numbers in this table, by local number."""
+    """Load what `pack_user` wrote; `numbers` are its texts' numbers here, by local number."""
     text_cells, distinct_heads = cells
     count = plan.ints[ROW_WORDS]
     base = slot * count

@@ -1,9 +1,9 @@
 """Windows that roll: rings of tiles, and what else changes with each event of a user.
 
-Every function here is compiled, works on one user's row in place and takes `record`, the index of the
-feature's record in `plan.ints` (see `state.layout`). A tile is `floor(event time / tile)`; it counts
-at an instant X while X < (tile index + 1) x tile + window. A ring remembers the newest tile it was moved
-to (its head); cells behind it hold older tiles, so that reading never changes a row.
+Every function here is compiled, works on one user's row in place and takes `record`, the index of
+the feature's record in `plan.ints` (see `state.layout`). A tile is `floor(event time / tile)`; it
+counts at an instant X while X < (tile index + 1) x tile + window. A ring remembers the newest tile
+it was moved to (its head); cells behind it hold older tiles, so that reading never changes a row.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def move_ring(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -
 def add_to_tile(
     memory: Memory, plan: Plan, record: int, slot: int, at_ms: int, amount: int
 ) -> None:
-    """Add `amount` to the cell of `at_ms`. Its tile is in the window and the ring was moved to now."""
+    """Add `amount` to the cell of `at_ms`: in the window, of a ring that was moved to now."""
     words = slot * plan.ints[ROW_WORDS]
     cell = 0
     if plan.ints[record + WINDOW] != 0:
@@ -95,7 +95,7 @@ def ring_total(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) 
     words = slot * plan.ints[ROW_WORDS]
     wide = plan.ints[record + AT64]
     if plan.ints[record + WINDOW] == 0:
-        return memory.rows64[words + wide]
+        return int(memory.rows64[words + wide])
     oldest, count = _tiles_counting(memory, plan, record, words, now_ms)
     cells = plan.ints[record + CELLS]
     first = oldest % cells
@@ -128,7 +128,7 @@ def _tiles_counting(
 
 @compiled
 def ring_turns_at(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -> int:
-    """When the oldest non-empty tile that counts at `now_ms` leaves the window; NEVER if none does."""
+    """When the oldest non-empty tile counting at `now_ms` leaves the window; NEVER if none does."""
     window = plan.ints[record + WINDOW]
     if window == 0:
         return NEVER
@@ -141,7 +141,7 @@ def ring_turns_at(memory: Memory, plan: Plan, record: int, slot: int, now_ms: in
     for tile in range(oldest, oldest + count):
         value = memory.rows64[words + wide + at] if wide != 0 else memory.rows16[narrow + at]
         if value != 0:
-            return (tile + 1) * plan.ints[record + TILE] + window
+            return int((tile + 1) * plan.ints[record + TILE] + window)
         at = at + 1 if at + 1 < cells else 0
     return NEVER
 
@@ -158,7 +158,7 @@ def start_session(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int
 
 @inlined
 def note_gap(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> None:
-    """Take an event into the words of a gap: latest, then the one before it or the earliest, count."""
+    """Take an event into a gap's words: latest, then the one before it or the earliest, count."""
     words = slot * plan.ints[ROW_WORDS]
     at = words + plan.ints[record + AT64]
     rows = memory.rows64
@@ -180,8 +180,8 @@ def gap_days(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     count = memory.rows64[words + plan.ints[record + GAP]]
     if count < 2:
         return float("nan")
-    days = (memory.rows64[at] - memory.rows64[at + 1]) / 1000 / 86400
-    return days / (count - 1) if plan.ints[record + READS] == GAP_MEAN else days
+    days = float((memory.rows64[at] - memory.rows64[at + 1]) / 1000 / 86400)
+    return days / int(count - 1) if plan.ints[record + READS] == GAP_MEAN else days
 
 
 @inlined
@@ -253,7 +253,7 @@ def top_text(memory: Memory, plan: Plan, record: int, slot: int) -> int:
     for index in range(1, plan.ints[record + KEEP]):
         if memory.rows_float[scores + index] > memory.rows_float[scores + best]:
             best = index
-    return memory.rows32[texts + best]
+    return int(memory.rows32[texts + best])
 
 
 @compiled

@@ -24,8 +24,12 @@ READ_AHEAD = 8
 
 
 class Texts(NamedTuple):
-    """slots: int32, number + 1 or 0, a power of two long; entries: int64, strings and bytes in use, then
-    each string's hash and start (the next one's start is its end); data: the strings' bytes."""
+    """A table of strings, each with a number.
+
+    slots: number + 1 or 0, a power of two long.
+    entries: strings and bytes in use, then each string's hash and start (its end is the next's).
+    data: the strings' bytes.
+    """
 
     slots: NDArray[np.int32]
     entries: NDArray[np.int64]
@@ -84,13 +88,12 @@ def _rehash(slots: NDArray[np.int32], entries: NDArray[np.int64]) -> None:
 @inlined
 def intern(texts: Texts, data: NDArray[np.uint8], start: int, length: int) -> int:
     """The number of the string `data[start : start + length]`, given one if it is new."""
-    return find_or_add(texts, np.int64(hash_text(data, start, length)), data, start, length)
+    hashed = int(np.int64(hash_text(data, start, length)))
+    return find_or_add(texts, hashed, data, start, length)
 
 
 @compiled
-def find_or_add(
-    texts: Texts, hashed: int, data: NDArray[np.uint8], start: int, length: int
-) -> int:
+def find_or_add(texts: Texts, hashed: int, data: NDArray[np.uint8], start: int, length: int) -> int:
     """As `intern`, with the string's hash known. The caller has made room (`with_room`)."""
     slots, entries = texts.slots, texts.entries
     mask = len(slots) - 1
@@ -102,7 +105,7 @@ def find_or_add(
             and entries[entry + 3] - entries[entry + 1] == length
             and same_bytes(data, start, texts.data, entries[entry + 1], length)
         ):
-            return np.int64(slots[at]) - 1
+            return int(np.int64(slots[at]) - 1)
         at = (at + 1) & mask
     return _add(texts, hashed, data, start, length, at)
 
@@ -120,7 +123,7 @@ def _add(
     texts.slots[at] = number + 1
     entries[COUNT] = number + 1
     entries[BYTES] = used + length
-    return number
+    return int(number)
 
 
 @compiled

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from config.schema import LINE_FIELDS, Config, EventDef, Field, FieldType, Shop
+from config.words import hash_text
 from connectors.columns import MISSING, SPAN_BITS, Columns
 from connectors.events import Decoder, RawBatch
-from config.words import hash_text
 from tests.reference_decoder import Event, Outcome
 
 LINE_FIELD_TYPES: tuple[FieldType, ...] = ("text", "money", "number", "text")

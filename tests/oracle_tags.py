@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from config.schema import Config, Tag
 from tests.oracle_features import Reading, ceil_second
@@ -17,13 +18,21 @@ class TagState:
     kept_until_ms: dict[str, int] = field(default_factory=dict)
 
 
+class Settling(NamedTuple):
+    """One settling: its instant, the tags found to hold so far, and what rules' names stand for."""
+
+    instant_ms: int
+    now: set[str]
+    names: Names
+
+
 def settle(
     config: Config, thresholds: Thresholds, state: TagState, reading: Reading
 ) -> list[tuple[int, bool]]:
     """Settles all tags; gives the (index, gained) of those that turned, in order of the file."""
     now: set[str] = set()
     names = Names(reading.value, now, {}, thresholds["tags"])
-    settle_children(config, -1, state, reading.instant_ms, names, now)
+    settle_children(config, -1, state, Settling(reading.instant_ms, now, names))
     turned = [
         (index, tag.name in now)
         for index, tag in enumerate(config.tags)
@@ -33,10 +42,9 @@ def settle(
     return turned
 
 
-def settle_children(
-    config: Config, parent: int, state: TagState, instant_ms: int, names: Names, now: set[str]
-) -> None:
+def settle_children(config: Config, parent: int, state: TagState, settling: Settling) -> None:
     """The tags right below `parent` (-1: the top), in file order, and all below them."""
+    now = settling.now
     one_only = parent >= 0 and config.tags[parent].pick_first
     picked = False
     for index, tag in enumerate(config.tags):
@@ -45,10 +53,10 @@ def settle_children(
         if one_only and picked:
             forget(config, index, state)
         elif tag.rule is None:
-            settle_children(config, index, state, instant_ms, names, now)
+            settle_children(config, index, state, settling)
             if any(child.parent == index and child.name in now for child in config.tags):
                 now.add(tag.name)
-        elif tag_holds(tag, state, instant_ms, names):
+        elif tag_holds(tag, state, settling.instant_ms, settling.names):
             now.add(tag.name)
         picked = picked or tag.name in now
 

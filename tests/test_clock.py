@@ -172,6 +172,13 @@ def test_the_last_record_is_held_only_while_its_fate_depends_on_the_next() -> No
     assert third.clock_ms == decoder.clock_ms == MARCH_MS + 2 * DAY_MS
 
 
+def test_a_record_is_held_for_a_thousand_others_at_most() -> None:
+    lines = [without_receipt(0), without_receipt(1), without_receipt(60), *[b"["] * 999]
+    assert Decoder(CONFIG).decode(raw_batch(lines), last=False).held == 1000
+    decoded = Decoder(CONFIG).decode(raw_batch([*lines, b"["]), last=False)
+    assert (decoded.held, decoded.dead_letters[0].reason) == (0, "future")
+
+
 def test_a_resumed_decoder_goes_on_from_its_clock() -> None:
     decoder = Decoder(CONFIG)
     decoder.clock_ms = MARCH_MS + DAY_MS

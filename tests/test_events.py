@@ -203,7 +203,7 @@ def test_batches_of_nothing_or_of_dead_letters_only_work() -> None:
 
 
 def test_records_may_touch_each_other_or_leave_gaps() -> None:
-    lines = [message(userId="one"), b'{"a":tru', b"e}", message(userId="two")]
+    lines = [message(userId="one"), b'{"a":Na', b"N}", message(userId="two")]
     length = np.array([len(line) for line in lines], np.int64)
     for gap in (b"", b"#", b"\n", b"\n\n"):
         decoded = Decoder(CONFIG).decode(
@@ -218,17 +218,18 @@ def test_records_may_touch_each_other_or_leave_gaps() -> None:
         )
         users = [event.user for event in to_events(decoded.columns, Decoder(CONFIG), CONFIG)]
         assert users == ["one", "two"]
-        assert [(each.offset, each.value) for each in decoded.dead_letters] == [
-            (71, lines[1]),
-            (72, lines[2]),
-        ]
+        letters = [(each.offset, each.reason, each.value) for each in decoded.dead_letters]
+        assert letters == [(71, "bad_json", lines[1]), (72, "bad_json", lines[2])]
 
 
 def test_many_orders_of_many_lines_find_room() -> None:
     orders = [order(products=[{"price": at, "quantity": at}] * 499) for at in range(12)]
+    orders += [order(products=[{}] * 400, total="dead"), order()]
     events = decode_all(orders, CONFIG).events
-    assert [len(event.lines) for event in events] == [499] * 12
+    assert [len(event.lines) for event in events] == [499] * 12 + [1]
     assert events[11].lines[498] == {"price": 1100, "quantity": 11_000}
+    columns = Decoder(CONFIG).decode(raw_batch(orders), last=True).columns
+    assert len(columns.lines) == columns.line_count.sum()
 
 
 def test_columns_are_contiguous_and_name_the_same_message_alike() -> None:
