@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import NamedTuple
+import hashlib
+from itertools import groupby
 
 import numpy as np
-from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
-from config.opcodes import OP_FEATURE, OP_TEXT
-from config.schema import NUMBER_SCALE, Config, Journey, Program
+from config.schema import Config
+from connectors.json_text import written_number
 from connectors.triggers import (
     GOAL,
     SUPPRESSED,
     TAG,
     TRIGGER,
     CloudEvent,
-    Compared,
-    Decided,
     GoalReached,
     Instance,
-    Line,
     Turned,
     decision_id,
     encode,
@@ -30,28 +26,25 @@ from connectors.triggers import (
 )
 from flows import output as out
 from flows.output import Output, Reported, reported
-from flows.report import NO_CHANNEL
+from flows.render import ID_BYTES, Decisions, render
+from flows.render_plan import HEAD_BYTES, LINE_BYTES_MAX, bytes_max, make_render_plan
 from state.texts import Texts, text_of
 
-REASONS_OF_CHANNEL = (out.SENT, out.SHADOW, out.HOLDOUT)
-KNOWN_TEXTS_MAX = 65_536
+RENDERED_AT_ONCE = 256
 _Cells = list[int]
 
 
 class Names:
-    """Numbers to names for one partition: users, texts, features, tags, journeys.
-
-    It remembers texts that it has looked up; `forget` is called when their numbers change.
-    """
+    """Numbers to names for one partition: the tables of users and texts, and tag names."""
 
     def __init__(self, config: Config, users: Texts, texts: Texts) -> None:
         self.config = config
         self.users = users
         self.texts = texts
-        self._known: dict[int, str] = {}
-        self._known_tags: dict[int, list[str]] = {}
-        features = list(enumerate(config.features))
+        self.render_plan = make_render_plan(config)
+        self.decision_bytes_max = bytes_max(config)
         self._feature_names = [feature.name for feature in config.features]
+        features = list(enumerate(config.features))
         self._text_features = [index for index, feature in features if feature.value == "text"]
         self._recent_features: list[tuple[int, int, int]] = []
         cells = 0
@@ -59,12 +52,6 @@ class Names:
             if feature.value == "texts":
                 self._recent_features.append((index, cells, cells + feature.keep))
                 cells += feature.keep
-        self._minor_units = 10.0**config.shop.minor_digits
-        self._channels = list(config.shop.channels)
-
-    def forget(self) -> None:
-        """The table of texts was made anew: its numbers mean other texts."""
-        self._known.clear()
 
     def user(self, slot: int) -> bytes:
         """A user's id."""
@@ -72,30 +59,15 @@ class Names:
 
     def text(self, number: int) -> str:
         """A text that events named."""
-        known = self._known.get(number)
-        if known is None:
-            if len(self._known) >= KNOWN_TEXTS_MAX:
-                self._known.clear()
-            known = self._known[number] = text_of(self.texts, number).decode()
-        return known
+        return text_of(self.texts, number).decode()
 
     def key(self, number: int) -> str | None:
         """An instance's key, None for "no key"."""
         return self.text(number) if number else None
 
-    def channel(self, index: int) -> str | None:
-        """A channel's name, None for NO_CHANNEL."""
-        return None if index == NO_CHANNEL else self._channels[index]
-
     def tags(self, held: int) -> list[str]:
         """The names of the tags in these bits."""
-        known = self._known_tags.get(held)
-        if known is None:
-            if len(self._known_tags) >= KNOWN_TEXTS_MAX:
-                self._known_tags.clear()
-            known = [tag.name for index, tag in enumerate(self.config.tags) if held >> index & 1]
-            self._known_tags[held] = known
-        return known
+        return [tag.name for index, tag in enumerate(self.config.tags) if held >> index & 1]
 
     def features(
         self, values: list[float], recent: list[int]
@@ -109,67 +81,10 @@ class Names:
             if values[index] == values[index]:
                 named[index] = [self.text(number) for number in recent[first:end] if number]
         return {
-            name: value
+            name: written_number(value) if isinstance(value, float) else value
             for name, value in zip(self._feature_names, named, strict=True)
             if value == value
         }
-
-    def line(self, cells: _Cells) -> Line:
-        """A cart line from its row of the output."""
-        item, category, quantity, price = cells
-        return Line(
-            item=self.text(item),
-            quantity=quantity / NUMBER_SCALE,
-            price=price / self._minor_units,
-            category=self.text(category) if category else None,
-        )
-
-    def compared(self, program: Program | None, trace: list[float]) -> list[Compared]:
-        """The comparisons of a rule with the values that the loop left."""
-        if program is None:
-            return []
-        found = []
-        for index, comparison in enumerate(program.comparisons):
-            left, right = trace[2 * index], trace[2 * index + 1]
-            is_text = self._compares_texts(program, comparison.left)
-            sides = [self._side(value, is_text) for value in (left, right)]
-            holds = left == left and right == right and _holds(comparison.operator, left, right)
-            found.append(Compared(rule=comparison.text, left=sides[0], right=sides[1], holds=holds))
-        return found
-
-    def _compares_texts(self, program: Program, side: tuple[int, int]) -> bool:
-        opcode, operand = program.code[side[1] - 1]
-        if opcode == OP_FEATURE:
-            return self.config.features[operand].value == "text"
-        return opcode == OP_TEXT
-
-    def _side(self, value: float, is_text: bool) -> float | str | None:
-        if value != value:
-            return None
-        return self.text(int(value)) if is_text else value
-
-
-def _holds(operator: str, left: float, right: float) -> bool:
-    if operator == "==":
-        return left == right
-    if operator == "!=":
-        return left != right
-    if operator == "<":
-        return left < right
-    if operator == "<=":
-        return left <= right
-    return left > right if operator == ">" else left >= right
-
-
-class _Row(NamedTuple):
-    """One decision: the user's id, its row of the output, and what `Reported` says of it."""
-
-    user: bytes
-    cells: _Cells
-    features: list[float]
-    texts: list[int]
-    trace: list[float]
-    lines: NDArray[np.int64]
 
 
 class Batch:
@@ -185,7 +100,7 @@ class Batch:
     def take(self, output: Output) -> None:
         """Copy what the loop reported and empty its buffer."""
         part = reported(output)
-        self._hold_out(part.decisions)
+        self._hold_out(part.rows)
         self._parts.append(part)
 
     def outcomes(self) -> NDArray[np.int64]:
@@ -193,20 +108,26 @@ class Batch:
         journeys = len(self._names.config.journeys)
         counts = np.zeros((journeys, out.HOLDOUT + 1), np.int64)
         for part in self._parts:
-            cells = part.decisions
-            np.add.at(counts, (cells[:, out.JOURNEY], cells[:, out.OUTCOME]), 1)
+            np.add.at(counts, (part.rows[:, out.JOURNEY], part.rows[:, out.OUTCOME]), 1)
         return counts
 
     def triggers(self) -> list[bytes]:
         """The stages sent, in order of place: JSON, a line each, without newlines."""
-        return [encode(self._decided(row)) for row in self._rows(triggers_only=True)]
+        table = self._table()
+        rows = table.rows[:, out.OUTCOME] == out.SENT
+        return self._rendered(table, self._in_order(table.rows, np.flatnonzero(rows)))
 
     def decisions(self) -> list[bytes]:
         """All outcomes and goals, in order of place."""
-        return [
-            encode(self._goal(row) if row.cells[out.OUTCOME] == out.GOAL else self._decided(row))
-            for row in self._rows(triggers_only=False)
-        ]
+        table = self._table()
+        order = self._in_order(table.rows, np.arange(len(table.rows)))
+        lines: list[bytes] = []
+        for is_goal, run in groupby(order, lambda row: table.rows[row, out.OUTCOME] == out.GOAL):
+            if is_goal:
+                lines += [encode(self._goal(table.rows[row].tolist())) for row in run]
+            else:
+                lines += self._rendered(table, list(run))
+        return lines
 
     def transitions(self) -> list[bytes]:
         """Tags gained and lost, in order of instant, offset, user and tag."""
@@ -222,115 +143,103 @@ class Batch:
         )
         return [encode(self._turned(cells, user)) for cells, user in named]
 
-    @cached_property
-    def _journeys(self) -> tuple[Journey, ...]:
-        return self._names.config.journeys
-
-    def _hold_out(self, decisions: NDArray[np.int64]) -> None:
+    def _hold_out(self, rows: NDArray[np.int64]) -> None:
         """The last gate: what would be sent to a user in the journey's holdout is not."""
-        for row in np.flatnonzero(decisions[:, out.OUTCOME] == out.SENT).tolist():
-            journey = self._journeys[decisions[row, out.JOURNEY]]
+        for row in np.flatnonzero(rows[:, out.OUTCOME] == out.SENT).tolist():
+            journey = self._names.config.journeys[rows[row, out.JOURNEY]]
             if journey.holdout > 0.0:
-                user = self._names.user(decisions[row, out.USER])
+                user = self._names.user(int(rows[row, out.USER]))
                 if held_out(journey.name, user, journey.holdout):
-                    decisions[row, out.OUTCOME] = out.HOLDOUT
+                    rows[row, out.OUTCOME] = out.HOLDOUT
 
-    def _rows(self, *, triggers_only: bool) -> list[_Row]:
-        """The decisions in order of place."""
-        found: list[_Row] = []
+    def _table(self) -> Decisions:
+        """The decisions of all parts in one table."""
+        if len(self._parts) == 1:
+            part = self._parts[0]
+            return Decisions(part.rows, part.floats, part.lines)
+        rows = np.concatenate([part.rows for part in self._parts])
+        first = 0
+        lines_before = 0
         for part in self._parts:
-            outcomes = part.decisions[:, out.OUTCOME]
-            rows = np.flatnonzero(outcomes == out.SENT if triggers_only else outcomes >= 0)
-            for cells, features, texts, trace in zip(
-                part.decisions[rows].tolist(),
-                part.features[rows].tolist(),
-                part.texts[rows].tolist(),
-                part.trace[rows].tolist(),
-                strict=True,
-            ):
-                lines = part.lines[cells[out.FIRST_LINE] :][: cells[out.LINE_COUNT]]
-                user = self._names.user(cells[out.USER])
-                found.append(_Row(user, cells, features, texts, trace, lines))
-        found.sort(key=self._place)
-        return found
+            rows[first : first + len(part.rows), out.FIRST_LINE] += lines_before
+            first += len(part.rows)
+            lines_before += len(part.lines)
+        lines = np.concatenate([part.lines for part in self._parts])
+        return Decisions(rows, rows.view(np.float64), lines)
 
-    def _place(self, row: _Row) -> tuple[object, ...]:
-        cells = row.cells
-        journey, key = cells[out.JOURNEY], cells[out.KEY]
+    def _in_order(self, rows: NDArray[np.int64], wanted: NDArray[np.int64]) -> list[int]:
+        """The rows `wanted` in order of place."""
+        instants, offsets = rows[wanted, out.INSTANT], rows[wanted, out.OFFSET]
+        by_time = np.lexsort((offsets, instants))
+        order: list[int] = wanted[by_time].tolist()
+        ties = (np.diff(instants[by_time]) == 0) & (np.diff(offsets[by_time]) == 0)
+        at = 0
+        for is_tie, run in groupby(ties.tolist()):
+            length = len(list(run))
+            if is_tie:
+                tied = order[at : at + length + 1]
+                order[at : at + length + 1] = sorted(tied, key=lambda row: self._place(rows[row]))
+            at += length
+        return order
+
+    def _place(self, cells: NDArray[np.int64]) -> tuple[object, ...]:
+        """What comes behind instant and offset in a decision's place."""
+        journey, key = int(cells[out.JOURNEY]), int(cells[out.KEY])
         return (
-            cells[out.INSTANT],
-            cells[out.OFFSET],
-            row.user,
-            -self._journeys[journey].priority,
+            self._names.user(int(cells[out.USER])),
+            -self._names.config.journeys[journey].priority,
             journey,
             key != 0,
-            self._names.text(key).encode() if key else b"",
-            cells[out.ENTRY],
-            cells[out.STAGE],
+            text_of(self._names.texts, key) if key else b"",
+            int(cells[out.ENTRY]),
+            int(cells[out.STAGE]),
         )
 
-    def _decided(self, row: _Row) -> CloudEvent:
-        names, cells = self._names, row.cells
-        journey = self._journeys[cells[out.JOURNEY]]
-        stage = journey.stages[cells[out.STAGE]]
-        outcome = cells[out.OUTCOME]
-        sent = outcome == out.SENT
-        channel = cells[out.CHANNEL] if outcome in REASONS_OF_CHANNEL else NO_CHANNEL
-        data = Decided(
-            journey=journey.name,
-            version=names.config.version,
-            stage=stage.name,
-            instance=self._instance(cells),
-            deadline=instant_text(cells[out.DEADLINE]),
-            reason=UNSET if sent else out.REASONS[outcome],
-            offset=cells[out.OFFSET],
-            send=stage.send,
-            channel=names.channel(channel),
-            purpose=journey.purpose,
-            lines=[names.line(line) for line in row.lines.tolist()],
-            features=names.features(row.features, row.texts),
-            tags=names.tags(cells[out.TAGS_HELD]),
-            scores={},
-            rules=names.compared(stage.when, row.trace),
-        )
-        kind = TRIGGER if sent else SUPPRESSED
-        expires_ms = cells[out.INSTANT] + stage.ttl_ms
-        return self._envelope(kind, row, data, instant_text(expires_ms) if sent else UNSET)
+    def _rendered(self, table: Decisions, order: list[int]) -> list[bytes]:
+        """The lines of these decisions, none of them a goal, as many at once as is good for a buffer."""
+        lines: list[bytes] = []
+        for first in range(0, len(order), RENDERED_AT_ONCE):
+            lines += self._render(table, np.array(order[first : first + RENDERED_AT_ONCE], np.int64))
+        return lines
 
-    def _envelope(
-        self,
-        kind: str,
-        row: _Row,
-        data: Decided | GoalReached,
-        expires: str | UnsetType = UNSET,
-    ) -> CloudEvent:
-        key, subject = data.instance.key or "", row.user.decode()
-        parts = (kind, subject, data.journey, key, data.instance.entry, data.stage)
-        return CloudEvent(
-            id=decision_id(*parts),
-            type=kind,
-            subject=subject,
-            time=instant_text(row.cells[out.INSTANT]),
-            expirytime=expires,
-            data=data,
-        )
+    def _render(self, table: Decisions, order: NDArray[np.int64]) -> list[bytes]:
+        names = self._names
+        line_count = int(table.rows[order, out.LINE_COUNT].sum())
+        room = len(order) * names.decision_bytes_max + line_count * LINE_BYTES_MAX
+        buffer = np.empty(room, np.uint8)
+        spans = np.zeros((len(order), 4), np.int64)
+        render(names.render_plan, (names.users, names.texts), table, order, buffer, spans)
+        written = memoryview(buffer)
+        sent = (table.rows[order, out.OUTCOME] == out.SENT).tolist()
+        lines = []
+        for (start, end, id_start, id_end), is_sent in zip(spans.tolist(), sent, strict=True):
+            kind = _TRIGGER_ID if is_sent else _SUPPRESSED_ID
+            name = hashlib.blake2b(kind + bytes(written[id_start:id_end]), digest_size=16)
+            id_at = start + HEAD_BYTES
+            written[id_at : id_at + ID_BYTES] = name.hexdigest().encode()
+            lines.append(bytes(written[start:end]))
+        return lines
 
-    def _goal(self, row: _Row) -> CloudEvent:
-        cells = row.cells
-        journey = self._journeys[cells[out.JOURNEY]]
+    def _goal(self, cells: _Cells) -> CloudEvent:
+        journey = self._names.config.journeys[cells[out.JOURNEY]]
         assert journey.goal is not None, "a goal was reached of a journey that has none"
-        data = GoalReached(
-            journey=journey.name,
-            stage=journey.stages[cells[out.STAGE]].name,
-            instance=self._instance(cells),
-            offset=cells[out.OFFSET],
-            event=journey.goal.event,
-            held_out=held_out(journey.name, row.user, journey.holdout),
+        user = self._names.user(cells[out.USER])
+        key, entry = self._names.key(cells[out.KEY]), instant_text(cells[out.ENTRY])
+        stage, subject = journey.stages[cells[out.STAGE]].name, user.decode()
+        return CloudEvent(
+            id=decision_id(GOAL, subject, journey.name, key or "", entry, stage),
+            type=GOAL,
+            subject=subject,
+            time=instant_text(cells[out.INSTANT]),
+            data=GoalReached(
+                journey=journey.name,
+                stage=stage,
+                instance=Instance(key=key, entry=entry),
+                offset=cells[out.OFFSET],
+                event=journey.goal.event,
+                held_out=held_out(journey.name, user, journey.holdout),
+            ),
         )
-        return self._envelope(GOAL, row, data)
-
-    def _instance(self, cells: _Cells) -> Instance:
-        return Instance(key=self._names.key(cells[out.KEY]), entry=instant_text(cells[out.ENTRY]))
 
     def _turned(self, cells: _Cells, user: bytes) -> CloudEvent:
         tag = self._names.config.tags[cells[out.TURNED_TAG]].name
@@ -342,3 +251,7 @@ class Batch:
         return CloudEvent(
             id=decision_id(*parts), type=TAG, subject=subject, time=instant, data=data
         )
+
+
+_TRIGGER_ID = TRIGGER.encode() + b"\0"
+_SUPPRESSED_ID = SUPPRESSED.encode() + b"\0"

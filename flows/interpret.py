@@ -72,7 +72,7 @@ def run_range(plan: Plan, scratch: Scratch, code: int, held: int) -> float:
             scratch[traced] = left
             scratch[traced + 1] = right
             traced += 2
-            stack[top] = 1.0 if _compares(opcode, left, right) else 0.0
+            stack[top] = 1.0 if compares(opcode, left, right) else 0.0
         elif opcode == OP_NEGATE or opcode == OP_ABS or opcode == OP_HAS or opcode == OP_NOT:
             stack[top] = _changed(opcode, stack[top])
         else:
@@ -112,7 +112,7 @@ def _pushed(plan: Plan, scratch: Scratch, opcode: int, at: int, held: int) -> fl
 
 
 @inlined
-def _compares(opcode: int, left: float, right: float) -> bool:
+def compares(opcode: int, left: float, right: float) -> bool:
     if left != left or right != right:
         return False
     if opcode == OP_EQ or opcode == OP_TEXT_EQ:

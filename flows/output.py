@@ -90,15 +90,11 @@ class Output(NamedTuple):
 
 
 class Reported(NamedTuple):
-    """The buffer's tables, as two-dimensional views: (rows, columns).
+    """What was in the buffer. rows: the decisions', (decisions, row size) int64; floats: the same memory as
+    float64; lines: (lines, LINE_WORDS) int64; transitions: (transitions, TRANSITION_WORDS) int64."""
 
-    decisions, texts, lines and transitions are int64, features and trace float64.
-    """
-
-    decisions: NDArray[np.int64]
-    features: NDArray[np.float64]
-    texts: NDArray[np.int64]
-    trace: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    floats: NDArray[np.float64]
     lines: NDArray[np.int64]
     transitions: NDArray[np.int64]
 
@@ -120,17 +116,14 @@ def reported(output: Output) -> Reported:
     """Copies of what is in the buffer, which is then empty."""
     ints = output.ints
     decisions, lines, transitions = ints[:3].tolist()
-    size, trace_at, texts_at, lines_at, transitions_at = ints[ROW_SIZE:DECISIONS_AT].tolist()
+    size, lines_at, transitions_at = ints[[ROW_SIZE, LINES_AT, TRANSITIONS_AT]].tolist()
     rows = ints[DECISIONS_AT : DECISIONS_AT + decisions * size].reshape(decisions, size).copy()
-    floats = rows.view(np.float64)
     line_words = ints[lines_at : lines_at + lines * LINE_WORDS]
     turned = ints[transitions_at : transitions_at + transitions * TRANSITION_WORDS]
     ints[:3] = 0
     return Reported(
-        decisions=rows[:, :DECISION_WORDS],
-        features=floats[:, DECISION_WORDS:trace_at],
-        texts=rows[:, texts_at:],
-        trace=floats[:, trace_at:texts_at],
+        rows=rows,
+        floats=rows.view(np.float64),
         lines=line_words.reshape(lines, LINE_WORDS).copy(),
         transitions=turned.reshape(transitions, TRANSITION_WORDS).copy(),
     )

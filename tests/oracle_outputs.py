@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from typing import Any
 
 from tests.oracle_profile import Document, Instance, Moment, Place, Profile, Send
 from tests.oracle_rules import comparisons
@@ -15,6 +17,21 @@ def text_of(instant_ms: int) -> str:
     """An instant as RFC 3339 text, in UTC, with milliseconds."""
     moment = EPOCH + timedelta(milliseconds=instant_ms)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def written(value: Any) -> Any:
+    """A value as outputs write it: numbers with six decimals, from nine billions on with none."""
+    if not isinstance(value, float):
+        return value
+    if not abs(value) <= 9e18:
+        return None
+    if abs(value) >= 9e9:
+        return float(math.floor(value + 0.5))
+    return math.floor(value * 1e6 + 0.5) / 1e6
+
+
+def written_all(features: dict[str, Any]) -> dict[str, Any]:
+    return {name: written(value) for name, value in features.items()}
 
 
 def identity(*parts: str) -> str:
@@ -85,7 +102,7 @@ def decision_data(moment: Moment, instance: Instance) -> Document:
         "channel": open_channel(moment, instance),
         "purpose": journey.purpose,
         "lines": cart_lines(moment, cart),
-        "features": moment.reading().of_cart(cart).all(),
+        "features": written_all(moment.reading().of_cart(cart).all()),
         "tags": [tag.name for tag in moment.config.tags if tag.name in held],
         "scores": {},
         "rules": rules(moment, instance),
@@ -118,7 +135,12 @@ def rules(moment: Moment, instance: Instance) -> list[Document]:
         return []
     found = comparisons(when.text, moment.names(instance.journey, instance.key))
     return [
-        {"rule": known.text, "left": one.left, "right": one.right, "holds": one.holds}
+        {
+            "rule": known.text,
+            "left": written(one.left),
+            "right": written(one.right),
+            "holds": one.holds,
+        }
         for known, one in zip(when.comparisons, found, strict=True)
     ]
 
@@ -166,7 +188,7 @@ def profile_document(moment: Moment) -> Document:
     return {
         "user": profile.user,
         "at": text_of(moment.instant_ms),
-        "features": moment.reading().all(),
+        "features": written_all(moment.reading().all()),
         "tags": [tag.name for tag in moment.config.tags if tag.name in profile.tags.held],
         "instances": instances,
         "closed_channels": [one for one in moment.config.shop.channels if one in profile.closed],
