@@ -11,9 +11,13 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar, cast
+from types import FunctionType
+from typing import Any, TypeVar, cast
+
+import numba
+from numba.core.types import unliteral
 
 CompiledFunction = TypeVar("CompiledFunction", bound=Callable[..., object])
 
@@ -58,12 +62,10 @@ def cache_directory() -> Path:
     return Path(home) / "beckon" / source_digest()
 
 
-os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_directory()))
-
-import numba  # noqa: E402  (its cache directory is read at import)
-
-# Its types do not know `_nrt`, and give an object of numba's where we want the function's type.
+# Numba's types know neither `CACHE_DIR` nor `_nrt`, and give an object of its own for a function.
+cast(Any, numba.config).CACHE_DIR = str(cache_directory())
 _njit = cast(Callable[..., Callable[[CompiledFunction], CompiledFunction]], numba.njit)
+_unliteral: Callable[[Any], Any] = unliteral
 
 
 def compiled(function: CompiledFunction) -> CompiledFunction:
@@ -73,9 +75,28 @@ def compiled(function: CompiledFunction) -> CompiledFunction:
     counted, which costs more than the work itself wherever arrays are handed from function to
     function.
     """
-    return _njit(cache=True, error_model="numpy", _nrt=False)(function)
+    return _once_per_type(_njit(cache=True, error_model="numpy", _nrt=False)(function))
 
 
 def inlined(function: CompiledFunction) -> CompiledFunction:
     """As `compiled`, but into each caller: for what is small or called in one place only."""
-    return _njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)(function)
+    options = {"cache": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
+    return _once_per_type(_njit(**options)(function))
+
+
+def _once_per_type(function: CompiledFunction) -> CompiledFunction:
+    """Compile a function once for "int", not again for each constant that some caller hands it.
+
+    Numba's way made most of the loop twice, parts of it twenty times.
+    """
+    dispatcher = cast(Any, function)
+    if isinstance(dispatcher, FunctionType):  # NUMBA_DISABLE_JIT is set
+        return function
+    template_for = dispatcher.get_call_template
+
+    def get_call_template(arguments: Iterable[Any], named: Mapping[str, Any]) -> Any:
+        plain = [_unliteral(argument) for argument in arguments]
+        return template_for(plain, {name: _unliteral(value) for name, value in named.items()})
+
+    dispatcher.get_call_template = get_call_template
+    return function

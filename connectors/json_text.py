@@ -142,8 +142,8 @@ def put_null(buffer: Bytes, at: int) -> int:
 def put_instant(buffer: Bytes, at: int, at_ms: int) -> int:
     """An instant as RFC 3339 in UTC with milliseconds, in quotes.
 
-    The calendar is the proleptic Gregorian one, by counting days from 1 March of the year 0 in eras of 400
-    years.
+    The calendar is the proleptic Gregorian one, by counting days from 1 March of the year 0 in eras
+    of 400 years.
     """
     days = at_ms // _DAY_MS + 719_468
     era = days // 146_097

@@ -196,10 +196,11 @@ class Batch:
         )
 
     def _rendered(self, table: Decisions, order: list[int]) -> list[bytes]:
-        """The lines of these decisions, none of them a goal, as many at once as is good for a buffer."""
+        """The lines of these decisions, none of them a goal, a buffer full at a time."""
         lines: list[bytes] = []
         for first in range(0, len(order), RENDERED_AT_ONCE):
-            lines += self._render(table, np.array(order[first : first + RENDERED_AT_ONCE], np.int64))
+            part = order[first : first + RENDERED_AT_ONCE]
+            lines += self._render(table, np.array(part, np.int64))
         return lines
 
     def _render(self, table: Decisions, order: NDArray[np.int64]) -> list[bytes]:
@@ -209,7 +210,7 @@ class Batch:
         buffer = np.empty(room, np.uint8)
         spans = np.zeros((len(order), 4), np.int64)
         render(names.render_plan, (names.users, names.texts), table, order, buffer, spans)
-        written = memoryview(buffer)
+        written = buffer.data
         sent = (table.rows[order, out.OUTCOME] == out.SENT).tolist()
         lines = []
         for (start, end, id_start, id_end), is_sent in zip(spans.tolist(), sent, strict=True):

@@ -113,6 +113,7 @@ def _pushed(plan: Plan, scratch: Scratch, opcode: int, at: int, held: int) -> fl
 
 @inlined
 def compares(opcode: int, left: float, right: float) -> bool:
+    """Whether a comparison holds; one with a missing side (NaN) does not."""
     if left != left or right != right:
         return False
     if opcode == OP_EQ or opcode == OP_TEXT_EQ:

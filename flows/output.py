@@ -90,8 +90,11 @@ class Output(NamedTuple):
 
 
 class Reported(NamedTuple):
-    """What was in the buffer. rows: the decisions', (decisions, row size) int64; floats: the same memory as
-    float64; lines: (lines, LINE_WORDS) int64; transitions: (transitions, TRANSITION_WORDS) int64."""
+    """What was in the buffer.
+
+    rows: the decisions', (decisions, row size) int64; floats: the same memory as float64.
+    lines: (lines, LINE_WORDS) int64. transitions: (transitions, TRANSITION_WORDS) int64.
+    """
 
     rows: NDArray[np.int64]
     floats: NDArray[np.float64]

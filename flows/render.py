@@ -1,4 +1,4 @@
-"""Renders decisions to JSON lines, compiled: a trigger is as long as it is read often, and there are many.
+"""Renders decisions to JSON lines, compiled: lines are long, and there are many.
 
 The contract is in `connectors.triggers`, whose types the lines decode to; the constant parts are in
 `flows.render_plan`.
@@ -26,8 +26,8 @@ from connectors.json_text import (
 from flows.interpret import compares
 from flows.output import (
     CHANNEL,
-    DECISION_WORDS,
     DEADLINE,
+    DECISION_WORDS,
     FIRST_LINE,
     HOLDOUT,
     INSTANT,
@@ -121,8 +121,9 @@ def render(
 ) -> None:
     """Write the decisions `order` into `buffer`, one after the other.
 
-    `names` are the tables of users and of texts. Of each decision `spans` (len(order), 4) tells where its
-    line begins and ends and where what its id is made of begins and ends; the id itself is left blank.
+    `names` are the tables of users and of texts. Of each decision `spans` (len(order), 4) tells
+    where its line begins and ends and where what its id is made of begins and ends; the id itself
+    is left blank.
     """
     at = 0
     for index in range(len(order)):
@@ -313,7 +314,7 @@ def _put_side(texts: Texts, value: float, is_text: bool, buffer: Bytes, at: int)
 @inlined
 def _stage_of(plan: RenderPlan, rows: NDArray[np.int64], row: int) -> int:
     first = plan.words[plan.words[STAGES_AT] + rows[row, JOURNEY]]
-    return first + rows[row, STAGE] * STAGE_RECORD_WORDS
+    return int(first + rows[row, STAGE] * STAGE_RECORD_WORDS)
 
 
 @inlined

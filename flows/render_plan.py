@@ -62,10 +62,11 @@ LINE_BYTES_MAX = 2 * TEXT_BYTES_MAX + 2 * NUMBER_BYTES + 60
 
 
 class RenderPlan(NamedTuple):
-    """data, ends: the constant parts, part p is data[ends[p] : ends[p + 1]]; words: tables of records.
+    """The constant parts, and tables of records that name them.
 
-    Heads of `words`: start of the journeys' first stage records, of the features' records, their number,
-    of the tags' parts, their number, of the channels' parts, and minor units of the currency.
+    data, ends: part p is data[ends[p] : ends[p + 1]]. words: the tables. Heads of `words`: start of
+    the journeys' first stage records, of the features' records, their number, of the tags' parts,
+    their number, of the channels' parts, and minor units of the currency.
     """
 
     data: NDArray[np.uint8]
@@ -88,8 +89,12 @@ def bytes_max(config: Config) -> int:
     texts = sum(max(1, feature.keep) for feature in config.features if feature.value != "number")
     numbers = len(config.features) + 2 * 16
     return (
-        constant + (texts + 2 * 16 + 4) * TEXT_BYTES_MAX + numbers * NUMBER_BYTES
-        + 4 * INSTANT_BYTES + 2 * 256 + 4096
+        constant
+        + (texts + 2 * 16 + 4) * TEXT_BYTES_MAX
+        + numbers * NUMBER_BYTES
+        + 4 * INSTANT_BYTES
+        + 2 * 256
+        + 4096
     )
 
 
@@ -128,14 +133,14 @@ class _Parts:
         """(record, comparisons) of each stage."""
         return [self._stage(journey, stage) for stage in journey.stages]
 
-    def _stages(
-        self, journeys: list[list[tuple[list[int], list[int]]]], start: int
-    ) -> list[int]:
+    def _stages(self, journeys: list[list[tuple[list[int], list[int]]]], start: int) -> list[int]:
         """One word per journey (its first stage's record), the records, then their comparisons."""
         records_at = start + len(journeys)
         stages = [stage for journey in journeys for stage in journey]
         comparisons_at = records_at + len(stages) * STAGE_RECORD_WORDS
-        firsts, records, comparisons = [], [], []
+        firsts: list[int] = []
+        records: list[int] = []
+        comparisons: list[int] = []
         for journey in journeys:
             firsts.append(records_at + len(records))
             for record, compared in journey:
