@@ -13,11 +13,15 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core.types import unliteral
+from llvmlite import ir
+from numba.core import cgutils
+from numba.core.types import int64, unliteral, void
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+from numpy.typing import NDArray
 
 CompiledFunction = TypeVar("CompiledFunction", bound=Callable[..., object])
 
@@ -64,6 +68,9 @@ def cache_directory() -> Path:
 
 # Numba's types know neither `CACHE_DIR` nor `_nrt`, and give an object of its own for a function.
 cast(Any, numba.config).CACHE_DIR = str(cache_directory())
+DISABLED = bool(cast(Any, numba.config).DISABLE_JIT)
+"""Compiled functions run as plain Python (NUMBA_DISABLE_JIT is set)."""
+
 _njit = cast(Callable[..., Callable[[CompiledFunction], CompiledFunction]], numba.njit)
 _unliteral: Callable[[Any], Any] = unliteral
 
@@ -90,7 +97,7 @@ def _once_per_type(function: CompiledFunction) -> CompiledFunction:
     Numba's way made most of the loop twice, parts of it twenty times.
     """
     dispatcher = cast(Any, function)
-    if isinstance(dispatcher, FunctionType):  # NUMBA_DISABLE_JIT is set
+    if DISABLED:
         return function
     template_for = dispatcher.get_call_template
 
@@ -100,3 +107,26 @@ def _once_per_type(function: CompiledFunction) -> CompiledFunction:
 
     dispatcher.get_call_template = get_call_template
     return function
+
+
+@intrinsic
+def _prefetch(_context: Any, array: Any, _index: Any) -> Any:
+    """The code of `prefetch`: LLVM's instruction of that name."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = make_array(array)(context, builder, arguments[0])
+        address = builder.gep(view.data, [arguments[1]])
+        kind = ir.FunctionType(ir.VoidType(), [address.type, *[ir.IntType(32)] * 3])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        will_write, keep_close, data = (ir.Constant(ir.IntType(32), value) for value in (1, 3, 1))
+        builder.call(function, [address, will_write, keep_close, data])
+        return context.get_dummy_value()
+
+    return void(array, int64), generate
+
+
+@inlined
+def prefetch(array: NDArray[Any], index: int) -> None:
+    """Ask for the cache line of `array[index]` (one-dimensional), which will be needed soon."""
+    if not DISABLED:
+        _prefetch(array, index)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from config.jit import compiled, inlined
+from config.jit import compiled, inlined, prefetch
 from connectors.columns import Columns
 from flows.carts import apply_cart
 from flows.consent import apply_consent
@@ -36,8 +36,12 @@ from state.layout import (
     ROW_WORDS,
     SWEEP_AT,
 )
-from state.memory import DUPLICATES, EARLIEST, EVENTS_APPLIED, LAST_INSTANT, LATE, NEVER, nodes_left
-from state.texts import COUNT, Texts, find_or_add
+from state.memory import DUPLICATES, EARLIEST, EVENTS_APPLIED, LAST_INSTANT, LATE, NEVER, Memory, nodes_left
+
+LOOK_AHEAD = 3
+SCAN_AHEAD = 32
+LINE_WORDS = 8
+"""Words of a cache line, 64 bytes on every machine that we know."""
 
 NODES_MARGIN = 2048
 """More nodes than one step can take: an order of 500 lines in each of several features."""
@@ -46,21 +50,24 @@ NODES_MARGIN = 2048
 @compiled
 def apply_events(
     machine: Machine,
-    users: Texts,
+    slots: NDArray[np.int64],
     columns: Columns,
     template: NDArray[np.int64],
     touched: NDArray[np.uint8],
     first: int,
 ) -> int:
-    """Apply the batch's events from `first` on; the index of the first that was not applied."""
+    """Apply the batch's events from `first` on; the index of the first that was not applied.
+
+    `slots` are the events' users. A row of zeros is that of a user who was not seen before.
+    """
     memory = machine.memory
     for index in range(first, len(columns.offset)):
         if not has_room(machine.output) or nodes_left(memory) < NODES_MARGIN:
             return index
-        known = users.entries[COUNT]
-        start, length = columns.user_start[index], columns.user_length[index]
-        slot = find_or_add(users, columns.user_hash[index], columns.data, start, length)
-        is_new = slot == known
+        if index + LOOK_AHEAD < len(slots):
+            _fetch_row(memory, slots[index + LOOK_AHEAD], len(template))
+        slot = slots[index]
+        is_new = memory.rows64[slot * len(template) + SWEEP_AT] == 0
         if is_new:
             _new_row(machine, template, slot)
         if not is_new and _is_duplicate(machine, slot, columns.message_hash[index]):
@@ -81,7 +88,11 @@ def pass_time(machine: Machine, touched: NDArray[np.uint8], users: int, clock_ms
     if memory.nodes[EARLIEST] > clock_ms:
         return True
     earliest = NEVER
+    words = machine.plan.ints[ROW_WORDS]
     for slot in range(users):
+        ahead = slot + SCAN_AHEAD
+        if ahead < users and memory.deadline[ahead] <= clock_ms:
+            _fetch_row(memory, ahead, words)
         if memory.deadline[slot] <= clock_ms:
             touched[slot] = 1
             if not pass_deadlines(machine, slot, clock_ms):
@@ -157,6 +168,14 @@ def set_deadline(machine: Machine, slot: int) -> None:
     deadline = min(sweep_at, earliest_due(memory, machine.plan, slot))
     memory.deadline[slot] = deadline
     memory.nodes[EARLIEST] = min(memory.nodes[EARLIEST], deadline)
+
+
+@inlined
+def _fetch_row(memory: Memory, slot: int, words: int) -> None:
+    """Ask for all cache lines of a row, which is needed a few events later."""
+    prefetch(memory.deadline, slot)
+    for word in range(slot * words, (slot + 1) * words, LINE_WORDS):
+        prefetch(memory.rows64, word)
 
 
 @inlined

@@ -35,7 +35,7 @@ from state.memory import (
 )
 from state.packing import RowPacker
 from state.store import Checkpoint, Commit, Snapshot, encode_checkpoint
-from state.texts import COUNT, new_texts, number_of, text_of, with_room
+from state.texts import COUNT, find_all, new_texts, number_of, text_of, with_room
 
 DRAIN_MS = 3660 * 86_400_000
 """How far ahead `drain` looks: what recurs each day for ever must end somewhere."""
@@ -128,11 +128,14 @@ class Engine:
             user_hash=columns.user_hash.view(np.int64),
             message_hash=columns.message_hash.view(np.int64),
         )
+        slots = np.zeros(len(columns.offset), np.int64)
+        strings = (columns.user_hash, columns.user_start, columns.user_length)
+        find_all(self._users, columns.data, strings, slots)
         template = self._made.layout.template
         first = 0
         while first < len(columns.offset):
             machine = self._machine()
-            after = apply_events(machine, self._users, columns, template, self._touched, first)
+            after = apply_events(machine, slots, columns, template, self._touched, first)
             self._empty_buffers(batch, moved=after > first)
             first = after
         self._pass_time(batch, clock_ms)

@@ -12,13 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from config.jit import compiled, inlined
+from config.jit import compiled, inlined, prefetch
 from config.words import hash_text, same_bytes
 
 COUNT = 0
 BYTES = 1
 HEAD = 2
 """Words of `entries` before those of the first string."""
+LOOK_AHEAD = 16
+"""How many look-ups before its turn a slot is asked for: a miss takes longer than a look-up."""
+
 READ_AHEAD = 8
 """Bytes behind the last string: they are hashed and compared eight at a time."""
 
@@ -108,6 +111,23 @@ def find_or_add(texts: Texts, hashed: int, data: NDArray[np.uint8], start: int, 
             return int(np.int64(slots[at]) - 1)
         at = (at + 1) & mask
     return _add(texts, hashed, data, start, length, at)
+
+
+@compiled
+def find_all(
+    texts: Texts,
+    data: NDArray[np.uint8],
+    strings: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    numbers: NDArray[np.int64],
+) -> None:
+    """The numbers of many strings of `data`, given by their hashes, starts and lengths."""
+    hashes, starts, lengths = strings
+    mask = len(texts.slots) - 1
+    for index in range(len(numbers)):
+        if index + LOOK_AHEAD < len(numbers):
+            prefetch(texts.slots, hashes[index + LOOK_AHEAD] & mask)
+        start, length = starts[index], lengths[index]
+        numbers[index] = find_or_add(texts, hashes[index], data, start, length)
 
 
 @compiled

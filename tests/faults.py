@@ -17,7 +17,7 @@ from msgspec import Struct
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("config", "connectors", "state", "flows", "tests")
 SECONDS_MAX = 300
-PLAIN = "\n\nfrom tests.plain import compiled\n\ninlined = compiled\n"
+PLAIN = "\n\nfrom tests.plain import compiled, inlined, prefetch\n"
 """What `config/jit.py` ends with in a copy, so that nothing is compiled."""
 
 

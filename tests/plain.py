@@ -22,6 +22,13 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return interpreted
 
 
+inlined = compiled
+
+
+def prefetch(_array: Any, _index: int) -> None:
+    """Nothing: only a compiled loop is fast enough to wait for memory."""
+
+
 def as_python(value: Any) -> Any:
     """Numpy's numbers as Python's, also within tuples; hashes stay what wraps at 64 bits.
 
