@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]  # it ships no types
 from numba.core import cgutils
 from numba.core.types import int64, unliteral, void
 from numba.extending import intrinsic
@@ -72,7 +72,10 @@ DISABLED = bool(cast(Any, numba.config).DISABLE_JIT)
 """Compiled functions run as plain Python (NUMBA_DISABLE_JIT is set)."""
 
 _njit = cast(Callable[..., Callable[[CompiledFunction], CompiledFunction]], numba.njit)
+_intrinsic = cast(Callable[[Callable[..., object]], Callable[..., object]], intrinsic)
 _unliteral: Callable[[Any], Any] = unliteral
+_make_array: Callable[[Any], Any] = make_array
+_declared: Callable[..., Any] = cgutils.get_or_insert_function
 
 
 def compiled(function: CompiledFunction) -> CompiledFunction:
@@ -109,15 +112,15 @@ def _once_per_type(function: CompiledFunction) -> CompiledFunction:
     return function
 
 
-@intrinsic
+@_intrinsic
 def _prefetch(_context: Any, array: Any, _index: Any) -> Any:
     """The code of `prefetch`: LLVM's instruction of that name."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = make_array(array)(context, builder, arguments[0])
+        view = _make_array(array)(context, builder, arguments[0])
         address = builder.gep(view.data, [arguments[1]])
         kind = ir.FunctionType(ir.VoidType(), [address.type, *[ir.IntType(32)] * 3])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        function = _declared(builder.module, kind, "llvm.prefetch.p0")
         will_write, keep_close, data = (ir.Constant(ir.IntType(32), value) for value in (1, 3, 1))
         builder.call(function, [address, will_write, keep_close, data])
         return context.get_dummy_value()

@@ -23,7 +23,7 @@ from connectors.tokens import (
     start_of,
 )
 
-LINES_MAX = 500
+LINES_MAX = 2000
 """An event with more lines is `too_large`."""
 
 _WRONG_TYPE = code_of("wrong_type")

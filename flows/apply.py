@@ -36,7 +36,16 @@ from state.layout import (
     ROW_WORDS,
     SWEEP_AT,
 )
-from state.memory import DUPLICATES, EARLIEST, EVENTS_APPLIED, LAST_INSTANT, LATE, NEVER, Memory, nodes_left
+from state.memory import (
+    DUPLICATES,
+    EARLIEST,
+    EVENTS_APPLIED,
+    LAST_INSTANT,
+    LATE,
+    NEVER,
+    Memory,
+    nodes_left,
+)
 
 LOOK_AHEAD = 3
 SCAN_AHEAD = 32
@@ -44,7 +53,7 @@ LINE_WORDS = 8
 """Words of a cache line, 64 bytes on every machine that we know."""
 
 NODES_MARGIN = 2048
-"""More nodes than one step can take: an order of 500 lines in each of several features."""
+"""More nodes than one step can take: an order of 2000 lines in each of several features."""
 
 
 @compiled

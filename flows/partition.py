@@ -34,6 +34,7 @@ from state.memory import (
     with_users,
 )
 from state.packing import RowPacker
+from state.renumber import Rows, without_unused
 from state.store import Checkpoint, Commit, Snapshot, encode_checkpoint
 from state.texts import COUNT, find_all, new_texts, number_of, text_of, with_room
 
@@ -43,6 +44,10 @@ DRAIN_MS = 3660 * 86_400_000
 
 NO_TEXT = b"\xff"
 """Takes number 0, which stands for "none", in the table of texts; no message's text is like it."""
+
+
+TEXTS_MAX = 1_000_000
+"""Beyond this many texts those that no row names any more are forgotten."""
 
 
 class LayoutError(Exception):
@@ -82,7 +87,12 @@ class Engine:
     """
 
     def __init__(
-        self, config: Config, *, partition: int = 0, snapshot: Snapshot | None = None
+        self,
+        config: Config,
+        *,
+        partition: int = 0,
+        snapshot: Snapshot | None = None,
+        texts_max: int = TEXTS_MAX,
     ) -> None:
         self._config = config
         self._made = make_plan(config)
@@ -96,6 +106,7 @@ class Engine:
             number_of(self._texts, text)
         features = len(config.features)
         recent = sum(feature.keep for feature in config.features if feature.kind == "recent")
+        self._texts_max = self._texts_at_least = texts_max
         self._names = Names(config, self._users, self._texts)
         self._scratch = new_scratch()
         self._output = out.new_output(features, recent, len(config.tags))
@@ -129,7 +140,8 @@ class Engine:
             message_hash=columns.message_hash.view(np.int64),
         )
         slots = np.zeros(len(columns.offset), np.int64)
-        strings = (columns.user_hash, columns.user_start, columns.user_length)
+        user_hash = columns.user_hash.view(np.int64)
+        strings = (user_hash, columns.user_start, columns.user_length)
         find_all(self._users, columns.data, strings, slots)
         template = self._made.layout.template
         first = 0
@@ -265,6 +277,8 @@ class Engine:
 
     def _make_room(self, columns: Columns) -> None:
         """Room for whatever the events can bring: users, and texts in their fields and lines."""
+        if self._texts.entries[COUNT] > self._texts_max:
+            self._forget_texts()
         events, size = len(columns.offset), len(columns.data)
         self._users = with_room(self._users, events, int(columns.user_length.sum()))
         cells = events * columns.values.shape[1] + 2 * len(columns.lines)
@@ -278,6 +292,12 @@ class Engine:
             touched[: len(self._touched)] = self._touched
             self._touched = touched
         self._memory = with_nodes(self._memory, NODES_MARGIN)
+
+    def _forget_texts(self) -> None:
+        """Keep the texts that rows and rules name; look again when there are twice as many."""
+        rows = Rows(self._memory, self._made.plan, self._made.layout, self._user_count())
+        self._texts = without_unused(rows, self._texts, always=1 + len(self._made.texts))
+        self._texts_max = max(self._texts_at_least, 2 * int(self._texts.entries[COUNT]))
 
     def _empty_buffers(self, batch: Batch, *, moved: bool) -> None:
         had_room = self._memory.nodes[NODES_MADE] * 8 + NODES_MARGIN * 8 < len(self._memory.nodes)

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from config.limits import RULE_COMPARISONS_MAX
 from config.opcodes import FIRST_COMPARISON, OP_FEATURE, OP_TEXT
 from config.schema import Config, Journey, Program, Stage
 from connectors.json_text import ESCAPED_BYTES, INSTANT_BYTES, NUMBER_BYTES
@@ -57,6 +58,13 @@ FEATURE_RECORD_WORDS = 4
 FEATURE_PART, FEATURE_KIND, FEATURE_FIRST, FEATURE_END = range(FEATURE_RECORD_WORDS)
 KIND_NUMBER, KIND_TEXT, KIND_TEXTS = range(3)
 
+IDS = 2
+"""User and key: each stands in the record and in what its id is made of."""
+
+INSTANTS = 6
+FIXED_BYTES_OF_RULE = 40
+"""What stands around the two sides of a comparison."""
+
 TEXT_BYTES_MAX = 256 * ESCAPED_BYTES + 3
 LINE_BYTES_MAX = 2 * TEXT_BYTES_MAX + 2 * NUMBER_BYTES + 60
 
@@ -84,17 +92,21 @@ def make_render_plan(config: Config) -> RenderPlan:
 
 
 def bytes_max(config: Config) -> int:
-    """What a decision takes at most, but for its lines."""
+    """What a decision takes at most, but for its lines: all constant parts, texts and numbers."""
     constant = sum(len(part) for part in _Parts(config).parts)
-    texts = sum(max(1, feature.keep) for feature in config.features if feature.value != "number")
-    numbers = len(config.features) + 2 * 16
+    in_features = sum(max(1, feature.keep) for feature in config.features)
+    sides = 2 * RULE_COMPARISONS_MAX
+    texts = in_features + sides + IDS * 2
+    numbers = len(config.features) + sides
+    commas = texts + numbers + len(config.tags)
+    rule = RULE_COMPARISONS_MAX * FIXED_BYTES_OF_RULE
     return (
         constant
-        + (texts + 2 * 16 + 4) * TEXT_BYTES_MAX
+        + texts * TEXT_BYTES_MAX
         + numbers * NUMBER_BYTES
-        + 4 * INSTANT_BYTES
-        + 2 * 256
-        + 4096
+        + INSTANTS * INSTANT_BYTES
+        + commas
+        + rule
     )
 
 

@@ -59,7 +59,7 @@ def check_lines(value: object, digits: int) -> list[dict[str, int | str | bool]]
         return None
     if not isinstance(value, list):
         raise DeadError("wrong_type")
-    if len(value) > 500:
+    if len(value) > 2000:
         raise DeadError("too_large")
     lines = []
     for each in value:

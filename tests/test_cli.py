@@ -379,10 +379,8 @@ def test_real_data_is_imported_and_replayed(
     assert replayed.code == 0, replayed.err
     summary = json.loads(replayed.out)
     assert summary["records"] == events.read_bytes().count(b"\n")
-    too_large = summary["dead_letters"].pop("too_large", 0)
-    assert too_large < summary["records"] / 500, "invoices beyond the limit of lines are rare"
     assert summary["dead_letters"] == {}, letters.read_text()[:1000]
-    assert summary["events"] + summary["duplicates"] + too_large == summary["records"]
+    assert summary["events"] + summary["duplicates"] == summary["records"]
     assert summary["sums_close"]
     decided = "abandoned_cart" if source_format == "rees46" else "win_back"
     assert summary["journeys"][decided]["sent"] > 0

@@ -86,8 +86,8 @@ from tests.messages import message, order, tick
         ),
         (order(products=[{}, 7]), "properties.products[1]: expected an object, got the number 7"),
         (
-            order(products=[{}] * 501),
-            "properties.products: expected at most 500 lines, got a list of 501",
+            order(products=[{}] * 2001),
+            "properties.products: expected at most 2000 lines, got a list of 2001",
         ),
         (
             message(type="identify", traits={"opted_out": "yes"}),
