@@ -30,7 +30,7 @@ from flows.render import ID_BYTES, Decisions, render
 from flows.render_plan import HEAD_BYTES, LINE_BYTES_MAX, bytes_max, make_render_plan
 from state.texts import Texts, text_of
 
-RENDERED_AT_ONCE = 256
+RENDERED_AT_ONCE = 128
 _Cells = list[int]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from resource import RUSAGE_SELF, getrusage
 from io import StringIO
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 
 import msgspec
 import pytest
