@@ -16,14 +16,14 @@ TAG = "beckon.tag"
 _EPOCH = datetime(1970, 1, 1)
 
 
-class Instance(Struct, frozen=True, kw_only=True, gc=False):
+class Instance(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """Which run of a journey: its key field's text (None: it has none) and when it was entered."""
 
     key: str | None
     entry: str
 
 
-class Line(Struct, frozen=True, kw_only=True, gc=False):
+class Line(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """A cart line that a decision is about; the price of one piece, in the shop's currency."""
 
     item: str
@@ -32,7 +32,7 @@ class Line(Struct, frozen=True, kw_only=True, gc=False):
     category: str | None
 
 
-class Compared(Struct, frozen=True, kw_only=True, gc=False):
+class Compared(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """A comparison of a rule with the values of both sides; None where one was missing."""
 
     rule: str
@@ -41,7 +41,7 @@ class Compared(Struct, frozen=True, kw_only=True, gc=False):
     holds: bool
 
 
-class Decided(Struct, frozen=True, kw_only=True, gc=False):
+class Decided(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """What was decided about one stage, and on what."""
 
     journey: str
@@ -61,7 +61,7 @@ class Decided(Struct, frozen=True, kw_only=True, gc=False):
     rules: list[Compared]
 
 
-class GoalReached(Struct, frozen=True, kw_only=True, gc=False):
+class GoalReached(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """The goal event of a journey came within its time after a stage was sent or held out."""
 
     journey: str
@@ -72,7 +72,7 @@ class GoalReached(Struct, frozen=True, kw_only=True, gc=False):
     held_out: bool
 
 
-class Turned(Struct, frozen=True, kw_only=True, gc=False):
+class Turned(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """A tag that a user gained or lost."""
 
     tag: str
@@ -80,7 +80,7 @@ class Turned(Struct, frozen=True, kw_only=True, gc=False):
     offset: int
 
 
-class CloudEvent(Struct, frozen=True, kw_only=True, gc=False):
+class CloudEvent(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """The envelope. `time` is the decision's instant; after `expirytime` it is too late to send."""
 
     specversion: str = "1.0"
