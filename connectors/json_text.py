@@ -30,9 +30,10 @@ NUMBER_BYTES = 26
 
 @compiled
 def put_raw(buffer: Bytes, at: int, data: Bytes, start: int, end: int) -> int:
-    """Copy bytes as they are."""
-    for index in range(end - start):
-        buffer[at + index] = data[start + index]
+    """Copy bytes as they are; indices that cannot be negative make it a loop of wide moves."""
+    into, source = np.uint64(at), np.uint64(start)
+    for index in range(np.uint64(end - start)):
+        buffer[into + index] = data[source + index]
     return at + end - start
 
 

@@ -127,9 +127,7 @@ def decision_id(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def held_out(journey: str, user: bytes, share: float) -> bool:
-    """Whether a user is in a journey's holdout, by a stable hash of both."""
-    if share <= 0.0:
-        return False
-    digest = hashlib.blake2b(journey.encode() + b"\0" + user, digest_size=8).digest()
+def held_out(journey: bytes, user: bytes, share: float) -> bool:
+    """Whether a user is in a journey's holdout, by a stable hash of both; given in UTF-8."""
+    digest = hashlib.blake2b(journey + b"\0" + user, digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64 < share

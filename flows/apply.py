@@ -52,6 +52,9 @@ SCAN_AHEAD = 32
 LINE_WORDS = 8
 """Words of a cache line, 64 bytes on every machine that we know."""
 
+LOW_BITS, HIGH_BITS = 0x7FFFFFFF, 0x7FFF
+"""What is kept of a message id's hash; without the sign bits."""
+
 NODES_MARGIN = 2048
 """More nodes than one step can take: an order of 2000 lines in each of several features."""
 
@@ -197,10 +200,15 @@ def _new_row(machine: Machine, template: NDArray[np.int64], slot: int) -> None:
 @inlined
 def _is_duplicate(machine: Machine, slot: int, message_hash: int) -> bool:
     """Whether the message is among the last ones of the user that were applied."""
-    first = slot * machine.plan.ints[ROW_WORDS] + MESSAGES
-    for index in range(first, first + MESSAGES_MAX):
-        if machine.memory.rows64[index] == message_hash:
-            return True
+    words = slot * machine.plan.ints[ROW_WORDS]
+    low_at = 2 * (words + MESSAGES)
+    high_at = 2 * low_at + 2 * MESSAGES_MAX
+    low = np.int32(message_hash & LOW_BITS)
+    for index in range(MESSAGES_MAX):
+        if machine.memory.rows32[low_at + index] == low:
+            high = np.int16(message_hash >> 32 & HIGH_BITS)
+            if machine.memory.rows16[high_at + index] == high:
+                return True
     return False
 
 
@@ -209,5 +217,8 @@ def _note_message(machine: Machine, slot: int, message_hash: int) -> None:
     words = slot * machine.plan.ints[ROW_WORDS]
     next_at = 2 * words + MESSAGE_NEXT
     at = machine.memory.rows32[next_at]
-    machine.memory.rows64[words + MESSAGES + at] = message_hash
+    low_at = 2 * (words + MESSAGES)
+    machine.memory.rows32[low_at + at] = np.int32(message_hash & LOW_BITS)
+    high_at = 2 * low_at + 2 * MESSAGES_MAX
+    machine.memory.rows16[high_at + at] = np.int16(message_hash >> 32 & HIGH_BITS)
     machine.memory.rows32[next_at] = (at + 1) % MESSAGES_MAX

@@ -5,6 +5,7 @@ Commands import what they need when they run, so that `beckon --help` is there a
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from datetime import UTC, datetime
@@ -141,7 +142,7 @@ def simulate(out: str, truth: str | None, **chosen: Any) -> None:
 )
 @click.option("--drain", is_flag=True, help="At the end decide all that is pending, however far.")
 @click.option(
-    "--batch", "batch_size", type=click.IntRange(1, 1_000_000), default=5_000, show_default=True
+    "--batch", "batch_size", type=click.IntRange(1, 1_000_000), default=20_000, show_default=True
 )
 @click.option("--partitions", type=click.IntRange(1, 1_024), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
@@ -151,6 +152,7 @@ def replay(config_directory: Path | None, as_json: bool, **given: Any) -> int:
     EVENTS are Segment messages, one JSON object a line; "-" is standard input, and as an output
     standard output. Several files are one log.
     """
+    gc.disable()  # `run_replay` enables it: importing makes no garbage, and looking for it is slow
     from config.load import load
     from flows.console import Start, close, run_replay
     from flows.replay import ReplayOptions

@@ -52,6 +52,7 @@ def run_replay(options: ReplayOptions, start: Start) -> Summary:
     # A batch makes thousands of objects that are no cycles; what is loaded by now stays anyway.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
     stop = Event()
     with stopping(stop), progress() as report:
         replayed = replay(options, stop, report)

@@ -43,6 +43,7 @@ class Names:
         self.texts = texts
         self.render_plan = make_render_plan(config)
         self.decision_bytes_max = bytes_max(config)
+        self.holdouts = [(journey.name.encode(), journey.holdout) for journey in config.journeys]
         self._feature_names = [feature.name for feature in config.features]
         features = list(enumerate(config.features))
         self._text_features = [index for index, feature in features if feature.value == "text"]
@@ -145,12 +146,12 @@ class Batch:
 
     def _hold_out(self, rows: NDArray[np.int64]) -> None:
         """The last gate: what would be sent to a user in the journey's holdout is not."""
-        for row in np.flatnonzero(rows[:, out.OUTCOME] == out.SENT).tolist():
-            journey = self._names.config.journeys[rows[row, out.JOURNEY]]
-            if journey.holdout > 0.0:
-                user = self._names.user(int(rows[row, out.USER]))
-                if held_out(journey.name, user, journey.holdout):
-                    rows[row, out.OUTCOME] = out.HOLDOUT
+        sent = np.flatnonzero(rows[:, out.OUTCOME] == out.SENT)
+        journeys, slots = rows[sent, out.JOURNEY].tolist(), rows[sent, out.USER].tolist()
+        for row, journey, slot in zip(sent.tolist(), journeys, slots, strict=True):
+            name, share = self._names.holdouts[journey]
+            if share > 0.0 and held_out(name, self._names.user(slot), share):
+                rows[row, out.OUTCOME] = out.HOLDOUT
 
     def _table(self) -> Decisions:
         """The decisions of all parts in one table."""
@@ -238,7 +239,7 @@ class Batch:
                 instance=Instance(key=key, entry=entry),
                 offset=cells[out.OFFSET],
                 event=journey.goal.event,
-                held_out=held_out(journey.name, user, journey.holdout),
+                held_out=held_out(journey.name.encode(), user, journey.holdout),
             ),
         )
 

@@ -94,6 +94,7 @@ def apply_features(
     event = ints[EVENTS] + columns.event[index] * EVENT_WORDS
     at_ms, now_ms = columns.at_ms[index], columns.log_ms[index]
     late = False
+    known_cell, known_text = MISSING, 0
     first = ints[event + OPS]
     for op in range(first, first + ints[event + OP_COUNT] * OP_WORDS, OP_WORDS):
         record = ints[op + OP_RECORD]
@@ -102,16 +103,26 @@ def apply_features(
         late = late or not counts
         if source == SOURCE_NONE:
             _take_event(memory, plan, op, slot, at_ms, now_ms if counts else -1)
-        elif not counts:
             continue
-        elif source == SOURCE_LINES:
-            from_line = columns.line_from[index]
-            for line in range(from_line, from_line + columns.line_count[index]):
-                cell = columns.lines[line, ints[record + OF_LINES]]
-                _take_cell(memory, plan, texts, columns.data, op, slot, at_ms, now_ms, cell)
-        else:
-            cell = columns.values[index, source]
-            _take_cell(memory, plan, texts, columns.data, op, slot, at_ms, now_ms, cell)
+        if not counts:
+            continue
+        begin, end = 0, 1
+        if source == SOURCE_LINES:
+            begin = columns.line_from[index]
+            end = begin + columns.line_count[index]
+        for line in range(begin, end):
+            if source == SOURCE_LINES:
+                value = columns.lines[line, ints[record + OF_LINES]]
+            else:
+                value = columns.values[index, source]
+            if value == MISSING:
+                continue
+            if ints[record + READS] == READS_TEXT:
+                if value != known_cell:
+                    known_cell = value
+                    known_text = text_number(texts, columns.data, value)
+                value = known_text
+            _take_value(memory, plan, op, slot, at_ms, now_ms, value)
     return late
 
 
@@ -143,50 +154,29 @@ def _add(
 
 
 @inlined
-def _take_cell(
-    memory: Memory,
-    plan: Plan,
-    texts: Texts,
-    data: NDArray[np.uint8],
-    op: int,
-    slot: int,
-    at_ms: int,
-    now_ms: int,
-    cell: int,
+def _take_value(
+    memory: Memory, plan: Plan, op: int, slot: int, at_ms: int, now_ms: int, value: int
 ) -> None:
-    """Take one value of an event that is in the feature's window."""
-    if cell == MISSING:
-        return
+    """Take one value (of a text its number) of an event that is in the feature's window."""
     record = plan.ints[op + OP_RECORD]
     weight = plan.ints[op + OP_WEIGHT]
     kind = plan.ints[record + KIND]
     if kind == SUM:
         most = SUM_MAX // abs(weight)
-        amount = weight * max(-most, min(most, cell))
+        amount = weight * max(-most, min(most, value))
         _add(memory, plan, record, slot, at_ms, now_ms, amount)
     elif kind == LAST or kind == FIRST:
-        _keep_value(memory, plan, texts, data, record, slot, at_ms, cell)
+        _keep_value(memory, plan, record, slot, at_ms, value)
     elif kind == DISTINCT:
-        text = text_number(texts, data, cell)
-        note_distinct(memory, plan, record, slot, at_ms, text, now_ms)
+        note_distinct(memory, plan, record, slot, at_ms, value, now_ms)
     elif kind == AFFINITY:
-        text = text_number(texts, data, cell)
-        note_affinity(memory, plan, record, slot, at_ms, text, weight)
+        note_affinity(memory, plan, record, slot, at_ms, value, weight)
     elif kind == RECENT:
-        note_recent(memory, plan, record, slot, text_number(texts, data, cell))
+        note_recent(memory, plan, record, slot, value)
 
 
 @inlined
-def _keep_value(
-    memory: Memory,
-    plan: Plan,
-    texts: Texts,
-    data: NDArray[np.uint8],
-    record: int,
-    slot: int,
-    at_ms: int,
-    cell: int,
-) -> None:
+def _keep_value(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int, value: int) -> None:
     ints = plan.ints
     words = slot * ints[ROW_WORDS]
     kept_at = words + ints[record + AT64]
@@ -198,9 +188,9 @@ def _keep_value(
             return
     memory.rows64[kept_at] = at_ms
     if ints[record + READS] == READS_TEXT:
-        memory.rows32[2 * words + ints[record + AT32]] = text_number(texts, data, cell)
+        memory.rows32[2 * words + ints[record + AT32]] = value
     else:
-        memory.rows64[kept_at + 1] = cell
+        memory.rows64[kept_at + 1] = value
 
 
 @compiled

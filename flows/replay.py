@@ -25,7 +25,7 @@ from flows.summary import Replayed
 from state.file_store import FileStore
 from state.store import Checkpoint, Commit, Store, StoreError
 
-BATCH_SIZE = 5_000
+BATCH_SIZE = 20_000
 PROFILES = "profiles"
 
 

@@ -30,7 +30,8 @@ CARTS_EMPTIED_AT = 3
 HEADS = 4
 """Four words of eight int32: see below."""
 MESSAGES = 8
-FIXED_WORDS = MESSAGES + MESSAGES_MAX
+"""Of each of the last messages 46 bits of its id's hash: 31 as int32, then 15 as int16."""
+FIXED_WORDS = MESSAGES + MESSAGES_MAX // 2 + MESSAGES_MAX // 4
 
 INSTANCES_HEAD = 2 * HEADS
 HISTORY_HEAD = 2 * HEADS + 1
@@ -176,7 +177,7 @@ def lay_out(config: Config, columns: tuple[str, ...]) -> Layout:
 
 
 def _fill(row: _Row, config: Config, columns: tuple[str, ...]) -> Layout:
-    bytes_of = {"message ids": 8 * MESSAGES_MAX, "tags and lists": 8 * (FIXED_WORDS - MESSAGES_MAX)}
+    bytes_of = {"message ids": 8 * (FIXED_WORDS - MESSAGES), "tags and lists": 8 * MESSAGES}
     records = np.zeros((len(config.features), FEATURE_WORDS), np.int64)
     for record, feature in zip(records, config.features, strict=True):
         before = row.bytes_used

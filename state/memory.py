@@ -65,7 +65,7 @@ def with_users(memory: Memory, row_words: int, users: int) -> Memory:
     room = len(memory.deadline)
     if users <= room:
         return memory
-    room = max(users, room * 3 // 2)
+    room = max(users, room * 2)
     rows = np.zeros(room * row_words, np.int64)
     rows[: len(memory.rows64)] = memory.rows64
     deadline = np.full(room, NEVER, np.int64)

@@ -42,7 +42,7 @@ def whole_second(instant_ms: int) -> int:
 def in_window(plan: Plan, record: int, at_ms: int, now_ms: int) -> bool:
     """Whether the tile of an event at `at_ms` counts at `now_ms`."""
     window = plan.ints[record + WINDOW]
-    if window == 0:
+    if window == 0 or now_ms < at_ms + window:
         return True
     tile = plan.ints[record + TILE]
     return bool(now_ms < (at_ms // tile + 1) * tile + window)
@@ -53,10 +53,10 @@ def move_ring(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -
     """Empty the cells whose tiles make room for those up to `now_ms`; the head is then its tile."""
     words = slot * plan.ints[ROW_WORDS]
     head_at = 2 * words + plan.ints[record + AT32]
-    head = memory.rows32[head_at]
-    tile = now_ms // plan.ints[record + TILE]
-    if tile <= head:
+    head = int(memory.rows32[head_at])
+    if now_ms < (head + 1) * plan.ints[record + TILE]:
         return
+    tile = now_ms // plan.ints[record + TILE]
     cells = plan.ints[record + CELLS]
     cells16 = 4 * words + plan.ints[record + AT16]
     cells64 = words + plan.ints[record + AT64]
@@ -78,7 +78,10 @@ def add_to_tile(
     words = slot * plan.ints[ROW_WORDS]
     cell = 0
     if plan.ints[record + WINDOW] != 0:
-        cell = (at_ms // plan.ints[record + TILE]) % plan.ints[record + CELLS]
+        tile = int(memory.rows32[2 * words + plan.ints[record + AT32]])
+        if at_ms < tile * plan.ints[record + TILE]:
+            tile = at_ms // plan.ints[record + TILE]
+        cell = tile % plan.ints[record + CELLS]
     if plan.ints[record + AT64] != 0:
         cell += words + plan.ints[record + AT64]
         total = memory.rows64[cell] + amount
