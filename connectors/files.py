@@ -152,6 +152,9 @@ def output(path: str) -> Iterator[BinaryIO]:
     _make_durable(os.path.dirname(target))
 
 
+_NO_BYTES = np.zeros(0, np.uint8)
+
+
 class _Block(NamedTuple):
     """Whole lines of a source, empty ones included; `ends` are where their line ends stand."""
 
@@ -186,29 +189,35 @@ class _Block(NamedTuple):
 
 
 def _line_blocks(stream: BinaryIO, block_bytes: int) -> Iterator[_Block]:
-    """The stream in blocks that end with a line end; a last line without one is given one."""
-    tail, tail_is_cut = b"", False
-    while data := stream.read(block_bytes):
+    """The stream in blocks that end with a line end; a last line without one is given one.
+
+    Each block is read into memory of its own, behind what the one before it left over: bytes are
+    copied once.
+    """
+    tail, tail_is_cut = _NO_BYTES, False
+    while True:
+        buffer = np.empty(len(tail) + block_bytes, np.uint8)
+        buffer[: len(tail)] = tail
+        count = cast(io.BufferedIOBase, stream).readinto(buffer.data[len(tail) :])
+        if not count:
+            break
+        data = buffer[: len(tail) + count]
+        ends = np.flatnonzero(data == NEWLINE)
+        if tail_is_cut and len(ends) == 0:
+            continue
         if tail_is_cut:
-            line_end = data.find(b"\n")
-            if line_end < 0:
-                continue
-            data = data[line_end:]
-        end = data.rfind(b"\n") + 1
+            data = np.concatenate((tail, data[ends[0] :]))
+            ends = ends - (ends[0] - len(tail))
+        end = int(ends[-1]) + 1 if len(ends) else 0
         if end:
-            yield _block(tail + data[:end], tail_is_cut)
-            tail, tail_is_cut = data[end:], False
-        else:
-            tail += data
+            yield _Block(data[:end], ends, tail_is_cut)
+            tail_is_cut = False
+        tail = data[end:].copy()
         if len(tail) > LINE_BYTES_MAX:
-            tail, tail_is_cut = tail[:CUT_LINE_BYTES], True
-    if tail:
-        yield _block(tail + b"\n", tail_is_cut)
-
-
-def _block(data: bytes, first_is_cut: bool) -> _Block:
-    array = np.frombuffer(data, np.uint8)
-    return _Block(array, np.flatnonzero(array == NEWLINE), first_is_cut)
+            tail, tail_is_cut = tail[:CUT_LINE_BYTES].copy(), True
+    if len(tail):
+        data = np.append(tail, np.uint8(NEWLINE))
+        yield _Block(data, np.array([len(tail)]), tail_is_cut)
 
 
 def _open_part(target: str) -> tuple[str, BinaryIO]:

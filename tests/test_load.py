@@ -198,7 +198,7 @@ def test_weights_windows_and_tiles_are_as_written() -> None:
     config = load()
     spend = feature(config, "spend_365d")
     assert spend.events == {"Order Completed": 1, "Order Refunded": -1, "Order Cancelled": -1}
-    assert (spend.window_ms, spend.tile_ms) == (365 * DAY_MS, 15 * DAY_MS)
+    assert (spend.window_ms, spend.tile_ms) == (365 * DAY_MS, 30 * DAY_MS)
     assert isinstance(spend.of, Field)
     assert (spend.of.name, spend.of.type) == ("amount", "money")
     assert feature(config, "views_24h").events == {"Product Viewed": 1}
