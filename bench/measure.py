@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BECKON = (sys.executable, "-c", "from flows.cli import main; main()")
 """The command line, whether or not it is installed as `beckon`."""
 
+NO_BYTE_CODE = "PYTHONDONTWRITEBYTECODE"
+
 
 class Usage(Struct, frozen=True, kw_only=True):
     """What one run of a program used. `cpu_seconds` is user and system time of all its threads."""
@@ -56,12 +58,16 @@ class BenchError(Exception):
 def run(*command: str) -> Usage:
     """Run `command` from the project's root to its end.
 
+    Python may keep the byte code of modules, as it does for users, also where the surroundings
+    forbid it: or each measured process would compile all of its modules anew.
+
     Raises:
         BenchError: it failed; the message ends with what it wrote to stderr.
     """
     started = time.perf_counter()
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=errors)
+        settings = {name: value for name, value in os.environ.items() if name != NO_BYTE_CODE}
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=errors, env=settings)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         wall_seconds = time.perf_counter() - started
