@@ -82,7 +82,8 @@ def _unlink(memory: Memory, head: int, cart: int) -> None:
 
 
 @compiled
-def _forget_lines(memory: Memory, cart: int) -> None:
+def clear_cart(memory: Memory, cart: int) -> None:
+    """Take all lines out of a cart, without marking it as emptied."""
     give_back_list(memory, memory.nodes[cart + CART_FIRST_LINE])
     for word in (CART_FIRST_LINE, CART_LINE_COUNT, CART_TOTAL, CART_QUANTITY):
         memory.nodes[cart + word] = 0
@@ -96,7 +97,7 @@ def empty_cart(memory: Memory, plan: Plan, slot: int, key: int, at_ms: int) -> N
         head = 2 * slot * plan.ints[ROW_WORDS] + CARTS_HEAD
         cart = _new_cart(memory, plan, slot, key)
         _append(memory, head, cart)
-    _forget_lines(memory, cart)
+    clear_cart(memory, cart)
     emptied_at = cart + CART_EMPTIED_AT
     memory.nodes[emptied_at] = max(memory.nodes[emptied_at], at_ms)
 
@@ -118,16 +119,10 @@ def empty_all_carts(memory: Memory, plan: Plan, slot: int, at_ms: int) -> None:
     words = slot * plan.ints[ROW_WORDS]
     node = memory.rows32[2 * words + CARTS_HEAD]
     while node != 0:
-        _forget_lines(memory, node)
+        clear_cart(memory, node)
         memory.nodes[node + CART_EMPTIED_AT] = max(memory.nodes[node + CART_EMPTIED_AT], at_ms)
         node = memory.nodes[node]
     memory.rows64[words + CARTS_EMPTIED_AT] = max(memory.rows64[words + CARTS_EMPTIED_AT], at_ms)
-
-
-@compiled
-def clear_cart(memory: Memory, cart: int) -> None:
-    """Take all lines out, without marking the cart as emptied: a new list of lines follows."""
-    _forget_lines(memory, cart)
 
 
 @compiled

@@ -3,7 +3,8 @@
 A user has a row: a fixed number of int64 words, also seen as int32, int16 and float64 (`Memory`'s
 first four arrays are one piece of memory). What a row holds and where is decided by `state.layout`.
 What few users have (journey instances, carts and their lines, ...) is a linked list of nodes of
-eight words; a row keeps the list's first node. Node 0 stands for "none".
+eight words, the first of which is the next node; a row keeps the list's first node. Node 0 stands
+for "none".
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from config.limits import JOURNEYS_MAX
 
 NEVER = 2**62
 NODE_WORDS = 8
-NEXT = 0
-"""Every node's first word: the next node of its list."""
-
 FREE_NODE = 1
 NODES_MADE = 2
 NODES_FREE = 3
