@@ -28,6 +28,7 @@ CompiledFunction = TypeVar("CompiledFunction", bound=Callable[..., object])
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("config", "connectors", "state", "flows")
 IMPORTED = re.compile(r"^from ((?:config|connectors|state|flows)\.\w+) import", re.MULTILINE)
+COMPILES = re.compile(r"^@(?:compiled|inlined)$", re.MULTILINE)
 
 
 def source_digest() -> str:
@@ -41,7 +42,7 @@ def source_digest() -> str:
         for package in PACKAGES
         for path in (ROOT / package).glob("*.py")
     }
-    wanted = [name for name, text in texts.items() if "from config.jit import" in text]
+    wanted = [name for name, text in texts.items() if COMPILES.search(text)]
     found: set[str] = set()
     while wanted:
         name = wanted.pop()
