@@ -44,8 +44,10 @@ from state.history import (
     GOAL_FROM,
     GOAL_KEY,
     GOAL_STAGE,
+    HISTORY_SENT,
     HISTORY_SENT_AT,
     history_of,
+    sent_word,
 )
 from state.instances import (
     BASE,
@@ -199,6 +201,7 @@ def _note_sent(machine: Machine, slot: int, node: int, instant_ms: int, sent: bo
     nodes = memory.nodes
     history = history_of(memory, plan, slot, journey_of(memory, node))
     nodes[history + HISTORY_SENT_AT] = instant_ms
+    nodes[history + HISTORY_SENT] = sent_word(stage_of(memory, node), not sent)
     tell_later_instances(memory, node, instant_ms)
     if not sent:
         return

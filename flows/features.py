@@ -63,11 +63,11 @@ from state.rolling import (
     move_ring,
     note_affinity,
     note_gap,
+    note_latest,
     note_recent,
     ring_total,
     start_session,
     top_text,
-    whole_second,
 )
 from state.texts import Texts, intern
 
@@ -138,8 +138,7 @@ def _take_event(memory: Memory, plan: Plan, op: int, slot: int, at_ms: int, now_
         if start_session(memory, plan, record, slot, at_ms) and now_ms >= 0:
             _add(memory, plan, record, slot, at_ms, now_ms, 1)
     elif kind == DAYS_SINCE:
-        last_at = slot * plan.ints[ROW_WORDS] + plan.ints[record + AT64]
-        memory.rows64[last_at] = max(memory.rows64[last_at], whole_second(at_ms))
+        note_latest(memory, plan, record, slot, at_ms)
     elif kind == GAPS:
         note_gap(memory, plan, record, slot, at_ms)
 

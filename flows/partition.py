@@ -12,16 +12,13 @@ from msgspec.structs import replace
 
 from config.schema import Config
 from connectors.columns import Columns
-from connectors.triggers import instant_text
 from flows import output as out
 from flows.apply import NODES_MARGIN, apply_events, pass_time, pending_stages, set_deadline
 from flows.decisions import Batch, Names
-from flows.features import LAST_TOUCHED, read_features
-from flows.machine import VALUES, Machine, new_scratch
+from flows.machine import Machine, new_scratch
 from flows.plan import make_plan
-from flows.plan_words import ALL_FEATURES
-from state.instances import DUE, INSTANCE_ENTRY, INSTANCE_KEY, first_instance, journey_of, stage_of
-from state.layout import CLOSED_CHANNELS, TAGS
+from flows.profiles import ProfileReader
+from state.layout import TAGS
 from state.memory import (
     DUPLICATES,
     EVENTS_APPLIED,
@@ -218,50 +215,20 @@ class Engine:
     def profiles(self) -> Iterator[bytes]:
         """Readable profiles as of the clock, JSON lines, sorted by user id."""
         users = sorted((text_of(self._users, slot), slot) for slot in range(self._user_count()))
-        names = self._names
+        reader = self._reader()
         for user, slot in users:
-            yield msgspec.json.encode(self._profile(names, user, slot))
+            yield msgspec.json.encode(reader.profile(user, slot, self.checkpoint.clock_ms))
 
-    def _profile(self, names: Names, user: bytes, slot: int) -> dict[str, object]:
-        memory, plan, words = self._memory, self._made.plan, self._made.layout.words
-        clock_ms = self.checkpoint.clock_ms
-        listed = plan.ints[ALL_FEATURES]
-        read_features(memory, plan, listed, slot, clock_ms, LAST_TOUCHED, self._scratch)
-        values = self._scratch[VALUES : VALUES + len(self._config.features)]
-        closed = int(memory.rows32[2 * slot * words + CLOSED_CHANNELS])
-        channels = list(self._config.shop.channels)
-        return {
-            "user": user.decode(),
-            "at": instant_text(clock_ms),
-            "features": names.features(values.tolist(), self._recent(slot)),
-            "tags": names.tags(int(memory.rows64[slot * words + TAGS])),
-            "instances": [self._instance(names, node) for node in self._instances(slot)],
-            "closed_channels": [name for bit, name in enumerate(channels) if closed >> bit & 1],
-        }
+    def holders(self, tag: int) -> Iterator[tuple[bytes, int]]:
+        """Who holds a tag (its index in the config), and since when in ms; in no order."""
+        reader = self._reader()
+        held = self._memory.rows64[TAGS :: self._made.layout.words][: self._user_count()]
+        name = self._config.tags[tag].name
+        for slot in np.flatnonzero(held >> tag & 1).tolist():
+            yield text_of(self._users, slot), reader.tags(slot)[name]
 
-    def _recent(self, slot: int) -> list[int]:
-        halves = 2 * slot * self._made.layout.words
-        found: list[int] = []
-        for first, keep in self._made.recent_cells:
-            found += self._memory.rows32[halves + first : halves + first + keep].tolist()
-        return found
-
-    def _instances(self, slot: int) -> Iterator[int]:
-        node = int(first_instance(self._memory, self._made.plan, slot))
-        while node != 0:
-            yield node
-            node = int(self._memory.nodes[node])
-
-    def _instance(self, names: Names, node: int) -> dict[str, object]:
-        nodes = self._memory.nodes
-        journey = self._config.journeys[journey_of(self._memory, node)]
-        return {
-            "journey": journey.name,
-            "key": names.key(int(nodes[node + INSTANCE_KEY])),
-            "entry": instant_text(int(nodes[node + INSTANCE_ENTRY])),
-            "stage": journey.stages[stage_of(self._memory, node)].name,
-            "due": instant_text(int(nodes[node + DUE])),
-        }
+    def _reader(self) -> ProfileReader:
+        return ProfileReader(self._config, self._made, self._names, self._memory, self._scratch)
 
     def _pending(self) -> list[int]:
         """Pending stages per journey, counted by walking all instances."""

@@ -248,6 +248,7 @@ class _Writer:
         record[words.TAG_RULE] = self.program(tag.rule)
         record[words.TAG_KEEP_MS] = tag.keep_ms
         record[words.TAG_KEEP_WORD] = self.layout.keep_words[index]
+        record[words.TAG_SINCE] = self.layout.since_cells[index]
         record[words.TAG_BLOCKERS] = blockers_of(index, self.config.tags)
         for ancestor in ancestors_of(index, self.config.tags):
             record[words.TAG_ANCESTORS] |= 1 << ancestor

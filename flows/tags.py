@@ -22,6 +22,7 @@ from flows.plan_words import (
     TAG_KEEP_MS,
     TAG_KEEP_WORD,
     TAG_RULE,
+    TAG_SINCE,
     TAG_WORDS,
     TAGS,
     TURN_ABOVE,
@@ -34,7 +35,6 @@ from flows.plan_words import (
 )
 from state.distinct import distinct_turns_at
 from state.layout import (
-    AT64,
     DISTINCT,
     FEATURE_WORDS,
     KIND,
@@ -46,7 +46,8 @@ from state.layout import (
 )
 from state.layout import TAGS as HELD
 from state.memory import NEVER, Memory
-from state.rolling import DAY_MS, ring_turns_at, whole_second
+from state.rolling import DAY_MS, latest_at, ring_turns_at, whole_second
+from state.seconds import cell_of
 
 DAYS_MAX = 100_000
 """A day count beyond this (two centuries and more) never comes."""
@@ -121,7 +122,11 @@ def _settle(machine: Machine, scope: int, slot: int, now_ms: int, offset: int) -
     tag = 0
     while turned != 0:
         if turned & 1:
-            report_transition(machine.output, slot, tag, bool(held >> tag & 1), now_ms, offset)
+            gained = bool(held >> tag & 1)
+            report_transition(machine.output, slot, tag, gained, now_ms, offset)
+            cell = ints[ints[TAGS] + tag * TAG_WORDS + TAG_SINCE]
+            if gained and cell >= 0:
+                memory.rows32[2 * words + cell] = cell_of(now_ms)
         turned >>= 1
         tag += 1
     memory.rows64[words + HELD] = held
@@ -180,7 +185,7 @@ def _days_turn_at(
     """When the days_since of a comparison reaches what would turn it; NEVER if it did or cannot."""
     ints = plan.ints
     record = ints[FEATURES] + ints[turn + TURN_FEATURE] * FEATURE_WORDS
-    last = memory.rows64[slot * ints[ROW_WORDS] + ints[record + AT64]]
+    last = latest_at(memory, plan, record, slot)
     if last < 0:
         return NEVER
     when = ints[turn + TURN_WHEN]

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from config.jit import compiled
+from config.jit import compiled, inlined
 from state.layout import EXITS_HEAD, EXITS_MAX, HISTORY_HEAD, ROW_WORDS, Plan
 from state.memory import NEVER, Memory, take_node
 
 HISTORY_JOURNEY, HISTORY_SENT_AT, GOAL_FROM, GOAL_KEY, GOAL_ENTRY, GOAL_STAGE = range(1, 7)
-"""HISTORY_SENT_AT: last trigger that counts for cooldown. GOAL_FROM: instant of the last decision
-that was sent or held out and whose goal was not reached yet; -1 when there is none."""
+HISTORY_SENT = 7
+"""HISTORY_SENT_AT: last trigger that counts for cooldown; HISTORY_SENT: which (`sent_word`).
+GOAL_FROM: instant of the last decision that was sent or held out and whose goal was not reached
+yet; -1 when there is none."""
 EXIT_JOURNEY, EXIT_KEY, EXIT_AT = range(1, 4)
+
+
+@inlined
+def sent_word(stage: int, shadow: bool) -> int:
+    """The stage of a trigger, and whether it was a shadow's: `stage_sent` and `shadow_sent`."""
+    return 2 * stage + int(shadow)
+
+
+def stage_sent(word: int) -> int:
+    """The stage in a `sent_word`.
+
+    >>> stage_sent(sent_word(3, True))
+    3
+    """
+    return word // 2
+
+
+def shadow_sent(word: int) -> bool:
+    """Whether a `sent_word` is of a trigger that was decided but not sent."""
+    return word % 2 == 1
 
 
 @compiled

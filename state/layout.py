@@ -14,7 +14,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from config.schema import NUMBER_SCALE, Config, Feature, Field
+from config.schema import NUMBER_SCALE, Config, Feature, Field, Tag
+from state.seconds import NO_SECOND
 
 MESSAGES_MAX = 32
 CARTS_MAX = 4
@@ -101,6 +102,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     text_cells: int32 offsets that hold numbers of texts.
     distinct_heads: int32 offsets of heads of lists of distinct texts.
     keep_words: tag -> word, -1.
+    since_cells: tag -> int32 offset of the second it was gained at, -1 for groups.
     bytes_of: what each part takes, in bytes per user.
     """
 
@@ -110,6 +112,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     text_cells: NDArray[np.int64]
     distinct_heads: NDArray[np.int64]
     keep_words: tuple[int, ...]
+    since_cells: tuple[int, ...]
     bytes_of: dict[str, int]
 
 
@@ -127,6 +130,7 @@ class _Row:
         self.size = (self._quarters_start + quarters + 3) // 4
         self._next = [FIXED_WORDS, 0, 0]
         self.defaults: dict[int, int] = {SWEEP_AT: NEVER_SWEPT, CARTS_EMPTIED_AT: -1, SENT_AT: -1}
+        self.seconds_cells: list[int] = []
         self.text_cells: list[int] = []
         self.distinct_heads: list[int] = []
 
@@ -152,6 +156,12 @@ class _Row:
     def halves(self, count: int) -> int:
         """`count` int32; the offset of the first, in int32 units."""
         return self._halves_start + self._take(1, count)
+
+    def seconds(self, count: int) -> int:
+        """`count` int32 that hold no second yet (`state.seconds`); the offset of the first."""
+        first = self.halves(count)
+        self.seconds_cells.extend(range(first, first + count))
+        return first
 
     def quarters(self, count: int) -> int:
         """`count` int16; the offset of the first, in int16 units."""
@@ -186,11 +196,16 @@ def _fill(row: _Row, config: Config, columns: tuple[str, ...]) -> Layout:
         bytes_of[feature.name] = row.bytes_used - before
     before = row.bytes_used
     keep_words = tuple(row.words(1) if tag.keep_ms else -1 for tag in config.tags)
-    bytes_of["kept tags"] = row.bytes_used - before
+    since_cells = _since_cells(config.tags, row)
+    bytes_of["since when tags are held"] = row.bytes_used - before
     template = np.zeros(max(row.size, FIXED_WORDS), np.int64)
     for word, value in row.defaults.items():
         if word < len(template):
             template[word] = value
+    halves = template.view(np.int32)
+    for cell in row.seconds_cells:
+        if cell < len(halves):
+            halves[cell] = NO_SECOND
     return Layout(
         words=len(template),
         template=template,
@@ -198,8 +213,25 @@ def _fill(row: _Row, config: Config, columns: tuple[str, ...]) -> Layout:
         text_cells=np.array(row.text_cells, np.int64),
         distinct_heads=np.array(row.distinct_heads, np.int64),
         keep_words=keep_words,
+        since_cells=since_cells,
         bytes_of=bytes_of,
     )
+
+
+def _since_cells(tags: tuple[Tag, ...], row: _Row) -> tuple[int, ...]:
+    """Of tags in a group that picks one, at most one is held: they share a cell."""
+    cells: list[int] = []
+    shared: dict[int, int] = {}
+    for tag in tags:
+        if tag.rule is None:
+            cells.append(-1)
+        elif tag.parent >= 0 and tags[tag.parent].pick_first:
+            if tag.parent not in shared:
+                shared[tag.parent] = row.seconds(1)
+            cells.append(shared[tag.parent])
+        else:
+            cells.append(row.seconds(1))
+    return tuple(cells)
 
 
 def scale_of(field: Field, minor_units: int) -> float:
@@ -252,14 +284,14 @@ def _place(record: NDArray[np.int64], feature: Feature, row: _Row) -> None:
         record[AT32] = row.halves(2)
         row.distinct_heads.append(int(record[AT32]))
     elif kind == "days_since":
-        record[AT64] = row.words(1, -1)
+        record[AT32] = row.seconds(1)
     elif kind in ("last", "first"):
         record[AT64] = row.words(1 if feature.value == "text" else 2, -1)
         if feature.value == "text":
             record[AT32] = row.texts(1)
     elif kind == "gap":
-        record[AT64] = row.words(2, -1)
-        record[GAP] = row.words(1)
+        record[AT32] = row.seconds(2)
+        row.halves(1)
     elif kind == "affinity":
         record[AT64] = row.words(1 + feature.keep)
         record[AT32] = row.texts(feature.keep)

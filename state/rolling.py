@@ -26,6 +26,7 @@ from state.layout import (
     Plan,
 )
 from state.memory import NEVER, Memory
+from state.seconds import NO_SECOND, cell_of, instant_in
 
 DAY_MS = 86_400_000
 CELL_MAX = 32_767
@@ -161,36 +162,50 @@ def start_session(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int
 
 @inlined
 def note_gap(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> None:
-    """Take an event into a gap's words: latest, then the one before it or the earliest, count."""
+    """Take an event into a gap's cells: latest, then the one before it or the earliest, count."""
     words = slot * plan.ints[ROW_WORDS]
-    at = words + plan.ints[record + AT64]
-    rows = memory.rows64
-    second = whole_second(at_ms)
-    latest, other = rows[at], rows[at + 1]
-    rows[at] = max(latest, second)
+    at = 2 * words + plan.ints[record + AT32]
+    cells = memory.rows32
+    second = cell_of(whole_second(at_ms))
+    latest, other = cells[at], cells[at + 1]
+    cells[at] = max(latest, second)
     if plan.ints[record + READS] == GAP_MEAN:
-        rows[at + 1] = second if other < 0 else min(other, second)
+        cells[at + 1] = second if other == NO_SECOND else min(other, second)
     else:
-        rows[at + 1] = latest if second >= latest else max(other, second)
-    rows[words + plan.ints[record + GAP]] += 1
+        cells[at + 1] = latest if second >= latest else max(other, second)
+    cells[at + 2] += 1
 
 
 @inlined
 def gap_days(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     """Days between the last two events, or the mean over all; NaN before the second."""
     words = slot * plan.ints[ROW_WORDS]
-    at = words + plan.ints[record + AT64]
-    count = memory.rows64[words + plan.ints[record + GAP]]
+    at = 2 * words + plan.ints[record + AT32]
+    count = int(memory.rows32[at + 2])
     if count < 2:
         return float("nan")
-    days = float((memory.rows64[at] - memory.rows64[at + 1]) / 1000 / 86400)
-    return days / int(count - 1) if plan.ints[record + READS] == GAP_MEAN else days
+    latest, other = instant_in(memory.rows32[at]), instant_in(memory.rows32[at + 1])
+    days = float((latest - other) / 1000 / 86400)
+    return days / (count - 1) if plan.ints[record + READS] == GAP_MEAN else days
+
+
+@inlined
+def note_latest(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> None:
+    """Take an event into a count of days."""
+    at = 2 * slot * plan.ints[ROW_WORDS] + plan.ints[record + AT32]
+    memory.rows32[at] = max(memory.rows32[at], cell_of(whole_second(at_ms)))
+
+
+@inlined
+def latest_at(memory: Memory, plan: Plan, record: int, slot: int) -> int:
+    """The latest event time of a count of days, rounded up to a second; -1 before the first."""
+    return instant_in(memory.rows32[2 * slot * plan.ints[ROW_WORDS] + plan.ints[record + AT32]])
 
 
 @inlined
 def days_since(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) -> float:
     """Whole days since the latest event; NaN before the first."""
-    last = memory.rows64[slot * plan.ints[ROW_WORDS] + plan.ints[record + AT64]]
+    last = latest_at(memory, plan, record, slot)
     if last < 0:
         return float("nan")
     return float(max(0, (now_ms - last) // DAY_MS))

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.oracle_profile import Document, Instance, Moment, Place, Profile, Send
 from tests.oracle_rules import comparisons
+from tests.oracle_tags import since_when
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -189,7 +190,25 @@ def profile_document(moment: Moment) -> Document:
         "user": profile.user,
         "at": text_of(moment.instant_ms),
         "features": written_all(moment.reading().all()),
-        "tags": [tag.name for tag in moment.config.tags if tag.name in profile.tags.held],
+        "tags": {
+            name: text_of(at_ms) for name, at_ms in since_when(moment.config, profile.tags).items()
+        },
         "instances": instances,
+        "triggers": last_triggers(profile),
         "closed_channels": [one for one in moment.config.shop.channels if one in profile.closed],
     }
+
+
+def last_triggers(profile: Profile) -> list[Document]:
+    """The last decision of each journey that counts, the newest first."""
+    last = {send.instance.journey.name: send for send in profile.sends}
+    newest_first = sorted(last.items(), key=lambda pair: (-pair[1].instant_ms, pair[0]))
+    return [
+        {
+            "journey": name,
+            "stage": send.instance.journey.stages[send.stage].name,
+            "at": text_of(send.instant_ms),
+            "outcome": send.outcome,
+        }
+        for name, send in newest_first
+    ]

@@ -12,10 +12,11 @@ from tests.oracle_rules import Names, Thresholds, holds
 
 @dataclass
 class TagState:
-    """The names of the tags held, and until when those are kept whose rule no longer holds."""
+    """The names of the tags held, since when, and until when those are kept whose rule failed."""
 
     held: frozenset[str] = frozenset()
     kept_until_ms: dict[str, int] = field(default_factory=dict)
+    since_ms: dict[str, int] = field(default_factory=dict)
 
 
 class Settling(NamedTuple):
@@ -39,7 +40,26 @@ def settle(
         if (tag.name in now) != (tag.name in state.held)
     ]
     state.held = frozenset(now)
+    since = {config.tags[index].name: reading.instant_ms for index, gained in turned if gained}
+    state.since_ms = {name: at for name, at in (state.since_ms | since).items() if name in now}
     return turned
+
+
+def since_when(config: Config, state: TagState) -> dict[str, int]:
+    """The tags held and the second (in ms) since when; a group as long as what it is held for."""
+    return {
+        tag.name: min(
+            state.since_ms[name] // 1000 * 1000
+            for name in state.held
+            if (name == tag.name or name.startswith(f"{tag.name}.")) and not is_group(config, name)
+        )
+        for tag in config.tags
+        if tag.name in state.held
+    }
+
+
+def is_group(config: Config, name: str) -> bool:
+    return next(tag for tag in config.tags if tag.name == name).rule is None
 
 
 def settle_children(config: Config, parent: int, state: TagState, settling: Settling) -> None:
