@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from config.fields import field_names
-from config.limits import EVENTS_MAX, FIELDS_MAX, PATH_DEPTH_MAX
+from config.limits import EVENTS_MAX, FIELDS_MAX, PATH_DEPTH_MAX, TEXT_BYTES_MAX
 from config.names import check_name
-from config.problems import Place, shown
+from config.places import in_quotes
+from config.problems import Place, nearest_name, shown
 from config.schema import LINE_FIELDS, MESSAGE_TYPES, EventDef, Field, FieldType
 from config.tables import NOT_YET, Table, check_each, check_text
 
@@ -75,7 +76,8 @@ def read_event(name: str, table: Table) -> EventDef | None:
         return None
     for field_name in require:
         if field_name not in names:
-            table.place.at("require").report_unknown("field", field_name, names)
+            place = table.place.at("require").at(require.index(field_name))
+            place.report_unknown(f"field of {shown(name)} named", field_name, names)
     event = EventDef(name=name, fields=fields, require=require)
     return with_fields(event, line_fields()) if "lines" in names else event
 
@@ -103,10 +105,12 @@ def read_field(name: str, content: object, place: Place) -> Field:
     field_type = table.choice("type", FIELD_TYPES, default=standard)
     table.close()
     if name in STANDARD_TYPES and field_type != standard:
-        place.at("type").report(f"'{name}' is always of type {standard}, got {field_type}")
+        message = f"'{name}' is always of type {standard}, got {field_type}"
+        place.at("type").report(message, fix="remove the type, or choose another name")
         field_type = standard
     elif field_type == "lines" and name != "lines":
-        place.at("type").report("only the field named 'lines' is of type lines")
+        message = "only the field named 'lines' is of type lines"
+        place.at("type").report(message, fix="name the field lines, or choose another type")
     return Field(name=name, path=path, type=field_type)
 
 
@@ -123,10 +127,12 @@ def read_path(content: object, place: Place) -> tuple[str, ...]:
     path = tuple(str(content).split("."))
     if not all(path) or len(path) > PATH_DEPTH_MAX:
         place.report(
-            f"expected up to {PATH_DEPTH_MAX} names with dots between, got {shown(content)}"
+            f"expected up to {PATH_DEPTH_MAX} names with dots between, got {shown(content)}",
+            fix='write it like "shipping.method"',
         )
     if path[0] == "context" and len(path) > 1:
-        place.report(f"{NOT_YET}: fields are read from properties and traits")
+        message = f"reading {shown(content)} is {NOT_YET}: only properties and traits are read"
+        place.report(message, fix="remove the field")
     rooted = path[0] in ("properties", "traits") and len(path) > 1
     return path if rooted else ("properties", *path)
 
@@ -136,7 +142,8 @@ def check_events(events: Iterable[EventDef], place: Place) -> None:
     events = tuple(events)
     count = len(field_names(events))
     if count > FIELDS_MAX:
-        place.report(f"expected at most {FIELDS_MAX} different fields, got {count}")
+        message = f"expected at most {FIELDS_MAX} different fields, got {count}"
+        place.report(message, fix="remove those that no feature or rule reads")
     for event in events:
         check_paths(event, place.at(event.name).at("fields"))
 
@@ -149,23 +156,40 @@ def check_paths(event: EventDef, place: Place) -> None:
         same = by_path[field.path]
         if same.type != field.type:
             place.at(field.name).report(
-                f"expected type {same.type} as field '{same.name}' of this path, got {field.type}"
+                f"field '{same.name}' reads this value as {same.type}, this one as {field.type}",
+                fix=f"write it with its type: {typed(field, same.type)}",
             )
         for depth in range(1, len(field.path)):
             outer = by_path.get(field.path[:depth])
             if outer is not None:
-                place.at(field.name).report(f"stands inside the value of field '{outer.name}'")
+                message = f"field '{outer.name}' reads this value as a whole, not a part of it"
+                place.at(field.name).report(message, fix="remove one of the two fields")
 
 
 def check_types(
     event: EventDef | None, types: dict[str, tuple[FieldType, str]], place: Place
 ) -> None:
     """Report fields that another event gives another type; `types` grows by those of `event`."""
-    for field in event.fields if event is not None else ():
-        known_type, known_event = types.setdefault(field.name, (field.type, place.path))
+    if event is None:
+        return
+    for field in event.fields:
+        known_type, known_event = types.setdefault(field.name, (field.type, event.name))
         if known_type != field.type:
-            where = place.at("fields").at(field.name)
-            where.report(f"expected type {known_type} as at {known_event}, got {field.type}")
+            message = (
+                f"'{field.name}' is {known_type} in {shown(known_event)}, but {field.type} here"
+            )
+            fix = f"write {field.name} = {typed(field, known_type)}, or choose another name"
+            place.at("fields").at(field.name).report(message, fix=fix)
+
+
+def typed(field: Field, field_type: FieldType) -> str:
+    """The field as people write it where its type does not follow from its name.
+
+    >>> print(typed(Field(name="x", path=("properties", "a", "b"), type="text"), "number"))
+    { path = "a.b", type = "number" }
+    """
+    path = field.path[1:] if field.path[:1] == ("properties",) else field.path
+    return f'{{ path = {in_quotes(".".join(path))}, type = "{field_type}" }}'
 
 
 def line_fields() -> tuple[Field, ...]:
@@ -193,7 +217,10 @@ def find_event(name: str, events: Events | None, place: Place) -> EventDef | Non
     if name not in events and name in MESSAGE_EVENTS:
         events[name] = EventDef(name=name)
     if name not in events:
-        place.report_unknown("event", name, (*events, *MESSAGE_EVENTS))
+        known = (*events, *MESSAGE_EVENTS)
+        nearest = nearest_name(name, known)
+        fix = None if nearest else f"add a table [{in_quotes(name[:TEXT_BYTES_MAX])}] there"
+        place.report(f"no event in events.toml named {shown(name)}", nearest, fix)
     return events.get(name)
 
 

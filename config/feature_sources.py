@@ -47,7 +47,8 @@ def read_weights(table: Table, events: Events | None) -> dict[str, int]:
 
     check_each(weighted, LIST_LENGTH_MAX, read)
     if not weights:
-        table.place.at("events").report("expected at least one event with a weight, got none")
+        message = "expected at least one event with a weight, got none"
+        table.place.at("events").report(message, fix='write { "Order Completed" = 1 }')
     return weights
 
 
@@ -56,8 +57,9 @@ def check_weight(weight: object, place: Place) -> int:
     whole = isinstance(weight, int) and not isinstance(weight, bool)
     if whole and weight in range(-WEIGHT_MAX, WEIGHT_MAX + 1) and weight != 0:
         return cast(int, weight)
-    expected = f"a whole number from -{WEIGHT_MAX} to {WEIGHT_MAX}, not 0"
-    place.report(f"expected {expected}, got {shown(weight)}")
+    expected = f"a whole number from -{WEIGHT_MAX} to {WEIGHT_MAX} other than 0"
+    fix = "write 1 to count the event, -1 to take it off, or remove it"
+    place.report(f"expected {expected}, got {shown(weight)}", fix=fix)
     return 1
 
 
@@ -103,7 +105,8 @@ def find_field(name: str, event: EventDef | None, place: Place) -> Field | None:
 def check_type(field: Field, types: Collection[FieldType], place: Place) -> None:
     """Report a field of a type that the feature's kind cannot take."""
     if field.type not in types:
-        place.report(f"expected a field of type {' or '.join(types)}, got {field.type}")
+        message = f"expected a field of type {' or '.join(types)}, got {field.type}"
+        place.report(message, fix="name another field, or give it a type in events.toml")
 
 
 def read_trait(name: str, table: Table, events: Events | None) -> Field:
@@ -113,8 +116,8 @@ def read_trait(name: str, table: Table, events: Events | None) -> Field:
     known_type: FieldType = present.type if present is not None else "text"
     field_type = table.choice("type", TRAIT_TYPES, default=known_type)
     if present is not None and field_type != known_type:
-        message = f"expected type {known_type} as where the trait is used first, got {field_type}"
-        table.place.at("type").report(message)
+        message = f"this trait is read as {known_type} elsewhere, so it cannot be {field_type} here"
+        table.place.at("type").report(message, fix=f'write "{known_type}", or remove the type')
     path = read_path(name, table.place.at("of"))
     field = Field(name=name, path=path, type=field_type)
     if events is not None and identify is not None:
@@ -126,13 +129,16 @@ def windowed(feature: Feature, table: Table) -> Feature:
     """`feature` with its `window` and `tile`; without a window it counts since ever."""
     if "window" not in table:
         if "tile" in table:
-            table.place.at("tile").report("a tile needs a window")
+            fix = 'add one, such as window = "30d", or remove the tile'
+            table.place.at("tile").report("a tile needs a window", fix=fix)
         table.raw("window"), table.raw("tile")
         return feature
     window_ms = table.duration("window", MINUTE_MS)
     if window_ms > WINDOW_MS_MAX:
-        message = f"expected a window of at most {format_duration(WINDOW_MS_MAX)}"
-        table.place.at("window").report(f"{message}, got {format_duration(window_ms)}")
+        longest = format_duration(WINDOW_MS_MAX)
+        message = f"expected a window of at most {longest}, got {format_duration(window_ms)}"
+        fix = f'write "{longest}", or remove the window to count since ever'
+        table.place.at("window").report(message, fix=fix)
         window_ms = WINDOW_MS_MAX
     tile_ms = table.duration("tile", MINUTE_MS, default_ms=default_tile_ms(window_ms))
     check_tile(window_ms, tile_ms, table.place.at("tile"))
@@ -153,9 +159,10 @@ def check_tile(window_ms: int, tile_ms: int, place: Place) -> None:
     tiles = -(-window_ms // tile_ms)
     if tile_ms > window_ms:
         window, tile = format_duration(window_ms), format_duration(tile_ms)
-        place.report(f"expected a tile of at most the window ({window}), got {tile}")
+        message = f"expected a tile of at most the window ({window}), got {tile}"
+        place.report(message, fix=f'write "{window}" or shorter')
     elif tiles > TILES_MAX:
         unit_ms = HOUR_MS if window_ms > HOUR_MS * TILES_MAX else MINUTE_MS
         least_ms = -(-window_ms // TILES_MAX // unit_ms) * unit_ms
-        enough = f'a tile of "{format_duration(least_ms)}" is enough'
-        place.report(f"expected at most {TILES_MAX} tiles, got {tiles}; {enough}")
+        message = f"expected at most {TILES_MAX} tiles in a window, got {tiles}"
+        place.report(message, fix=f'write "{format_duration(least_ms)}" or longer')

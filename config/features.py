@@ -20,6 +20,7 @@ NUMBERS: tuple[FieldType, ...] = ("number", "money")
 TEXTS: tuple[FieldType, ...] = ("text",)
 VALUES: tuple[FieldType, ...] = ("text", "number", "money", "flag")
 DEFAULT_SESSION_GAP_MS = 30 * MINUTE_MS
+RATIO_EXAMPLE = '["spend_365d", "orders_365d"]'
 
 Features = dict[str, Feature | None]
 """Features by name, in file order; None for one that has a problem."""
@@ -91,18 +92,21 @@ def read_last_or_first(feature: Feature, table: Table, known: Known) -> Feature:
 
 def read_ratio(feature: Feature, table: Table, known: Known) -> Feature:
     """ratio: the first of two number features above by the second."""
-    names = table.texts("of")
+    names = table.texts("of", example=RATIO_EXAMPLE)
     place = table.place.at("of")
     if names and len(names) != 2:
-        place.report(f"expected two different features, got {len(names)}")
+        message = f"expected two different features, got {len(names)}"
+        place.report(message, fix=f"write two, such as of = {RATIO_EXAMPLE}")
     above = list(known.features)
     for index, name in enumerate(names):
         if name not in known.names:
             place.at(index).report_unknown("feature", name, above)
         elif name not in known.features:
-            place.at(index).report(f"expected a feature that stands above, got {shown(name)}")
+            message = f"expected a feature that stands above, got {shown(name)}"
+            place.at(index).report(message, fix=f"move [{name}] above this one")
         elif (other := known.features[name]) is not None and other.value != "number":
-            place.at(index).report(f"expected a number feature, got {shown(name)}, a {other.value}")
+            message = f"expected a feature that is a number, got {shown(name)}, a {other.value}"
+            place.at(index).report(message, fix="name a feature that counts or adds up")
     if len(names) != 2 or not set(names) <= known.features.keys():
         return feature
     return replace(feature, over=(above.index(names[0]), above.index(names[1])))
@@ -120,7 +124,8 @@ def read_cart(feature: Feature, table: Table, known: Known) -> Feature:
         added = known.events.get("Product Added", EventDef(name="Product Added"))
         if added is not None and "item" not in fields_of(added):
             table.place.report(
-                "expected an event 'Product Added' with a field 'item' to fill carts"
+                "expected an event 'Product Added' with a field 'item' to fill carts",
+                fix='add item = "product_id" to its fields in events.toml',
             )
     return replace(feature, of=table.choice("of", ("value", "items", "lines")))
 

@@ -8,9 +8,10 @@ from typing import Literal, NamedTuple, get_args
 from msgspec.structs import replace
 
 from config.events import Events, fields_of, find_event
+from config.examples import fix_missing
 from config.limits import ABOUT_BYTES_MAX, PRIORITY_MAX, STAGES_MAX
 from config.names import check_name
-from config.problems import Place, shown
+from config.problems import Place, nearest_name, shown
 from config.rules import read_rule
 from config.schema import EventDef, FieldType, Goal, Journey, Program, Stage, Status, ValueType
 from config.scope import Scope
@@ -19,8 +20,10 @@ from config.thresholds import check_used, read_thresholds
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 Reentry = Literal["reset", "ignore"]
+STAGE_KEYS = ("after", "when", "send", "ttl", "variants")
 REENTRIES: tuple[Reentry, ...] = ("ignore", "reset")
 SECOND_MS = 1_000
+ENTRY_FIX = 'add it, such as event = "Product Added" or tag = "lifecycle.at_risk"'
 
 
 class Around(NamedTuple):
@@ -83,7 +86,9 @@ def read_channels(table: Table, known: Collection[str] | None) -> tuple[str, ...
     for index, channel in enumerate(channels):
         if known is not None and channel not in known:
             place = table.place.at("channels").at(index)
-            place.report_unknown("channel in shop.toml named", channel, known)
+            nearest = nearest_name(channel, known)
+            fix = None if nearest else f"add it to [channels] there; known: {', '.join(known)}"
+            place.report(f"no channel in shop.toml named {shown(channel)}", nearest, fix)
     return channels
 
 
@@ -94,7 +99,8 @@ def read_entry(table: Table | None, scope: Scope, around: Around) -> Entry:
     name, tag = table.text("event", default=""), table.text("tag", default="")
     if ("event" in table) == ("tag" in table):
         got = "both" if "event" in table else "none"
-        table.place.report(f"expected either an event or a tag, got {got}")
+        fix = "remove one of the two" if got == "both" else ENTRY_FIX
+        table.place.report(f"expected either an event or a tag, got {got}", fix=fix)
     event = find_event(name, around.events, table.place.at("event")) if name else None
     if name:
         scope = replace(scope, event=name, fields=entry_fields(event, around.columns))
@@ -132,13 +138,15 @@ def read_key(table: Table, event: EventDef | None) -> str:
     key = table.text("key")
     place = table.place.at("key")
     if "tag" in table:
-        place.report("a journey entered by tag has one instance per user, so no key")
+        message = "a journey entered by tag has one instance per user, so no key"
+        place.report(message, fix="remove it")
     elif key and event is not None:
         own = {name: field for name, field in fields_of(event).items() if not field.line}
         if key not in own:
             place.report_unknown(f"field of {shown(event.name)} named", key, own)
         elif own[key].type != "text":
-            place.report(f"expected a field of type text, got {own[key].type}")
+            fix = 'name a field that holds an id, such as "cart_id", or remove the key'
+            place.report(f"expected a field of type text, got {own[key].type}", fix=fix)
     return key
 
 
@@ -164,10 +172,19 @@ def read_stages(table: Table | None, scope: Scope) -> tuple[Stage, ...]:
         if check_name("stage", name, place):
             stages.append(read_stage(name, Table(content, place), scope))
 
+    if table is not None and (loose := [key for key in STAGE_KEYS if is_loose(table, key)]):
+        table.asked.update(loose)
+        fix = "write [stage.reminder], or another name after the dot"
+        table.place.report("expected a stage's name in the heading, got [stage]", fix=fix)
     check_each(table, STAGES_MAX, read)
     if table is not None and table.is_table and not table.content:
-        table.place.report("expected at least one stage, got none")
+        table.place.report("expected at least one stage, got none", fix=fix_missing("stage"))
     return tuple(sorted(stages, key=lambda stage: stage.after_ms))
+
+
+def is_loose(table: Table, key: str) -> bool:
+    """Whether a stage's key stands where the names of stages should."""
+    return key in table and not isinstance(table.content[key], dict)
 
 
 def read_stage(name: str, table: Table, scope: Scope) -> Stage:
@@ -206,5 +223,5 @@ def rules_of(table: Table) -> list[object]:
     """The texts of all rules of a journey's file."""
     stages = table.content.get("stage")
     parts = [table.content.get("entry"), table.content.get("exit")]
-    parts += stages.values() if isinstance(stages, dict) else []
+    parts += [stages, *stages.values()] if isinstance(stages, dict) else []
     return [part.get("when") for part in parts if isinstance(part, dict)]

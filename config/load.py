@@ -14,7 +14,7 @@ from config.events import Events, check_events, read_events
 from config.features import Features, read_features
 from config.fields import field_names
 from config.journeys import Around, read_journey
-from config.problems import ConfigError, Place, Problem
+from config.problems import ConfigError, Problem
 from config.schema import Config, EventDef, Journey, Shop, Tag
 from config.shop import check_vocabulary, read_shop
 from config.tables import Table
@@ -37,21 +37,30 @@ def load(directory: Path | None = None) -> Config:
     'EUR'
     """
     found: list[Problem] = []
-    label = PACKAGED_LABEL if directory is None else str(directory).rstrip("/") or "/"
+    label = label_of(directory)
     folder = read_folder(directory or PACKAGED, label, found)
     shop = read_part(folder.shop, read_shop)
     traits = [trait for trait in shop.channels.values() if trait] if shop is not None else []
     events = read_part(folder.events, lambda table: read_events(table, traits))
-    if shop is not None and events is not None:
-        check_vocabulary(shop, events, Place(found, f"{label}/shop.toml").at("vocabulary"))
+    if folder.shop is not None and shop is not None and events is not None:
+        check_vocabulary(shop, events, folder.shop.place.at("vocabulary"))
     features = read_part(folder.features, lambda table: read_features(table, events))
     tags = read_part(folder.tags, lambda table: read_tags(table, features))
     journeys = read_journeys(folder, surroundings(shop, events, features, tags))
-    if events is not None:
-        check_events(known_events(events), Place(found, f"{label}/events.toml"))
+    if folder.events is not None and events is not None:
+        check_events(known_events(events), folder.events.place)
     if found or shop is None or events is None or features is None or tags is None:
-        raise ConfigError(tuple(sorted(found, key=lambda problem: problem.file)))
+        raise ConfigError(tuple(sorted(found, key=lambda one: (one.file, one.line or 0))))
     return resolve(shop, events, features, tags, journeys)
+
+
+def label_of(directory: Path | None) -> str:
+    """What messages call a config folder.
+
+    >>> label_of(Path("shops/north")), label_of(None)
+    ('shops/north', 'config')
+    """
+    return PACKAGED_LABEL if directory is None else str(directory).rstrip("/") or "/"
 
 
 def read_part(table: Table | None, read: Callable[[Table], Part]) -> Part | None:

@@ -21,11 +21,25 @@ def check_name(what: str, name: str, place: Place) -> bool:
     True
     """
     if name in RESERVED:
-        expected = f"a {what} with another name than a word of the rule language"
-        place.report(f"expected {expected}, got {shown(name)}")
-    elif not NAME.fullmatch(name) or len(name) > NAME_LENGTH_MAX:
-        expected = f"1 to {NAME_LENGTH_MAX} letters, digits and _, no digit first, to name a {what}"
-        place.report(f"expected {expected}, got {shown(name)}")
+        message = f"{shown(name)} is a word of the rule language, so it cannot name a {what}"
+        place.report(message, fix="choose another name")
+    elif len(name) > NAME_LENGTH_MAX:
+        message = f"expected a {what}'s name of at most {NAME_LENGTH_MAX} letters, got {len(name)}"
+        place.report(message, fix="shorten it")
+    elif not NAME.fullmatch(name):
+        message = f"expected letters, digits and _ to name a {what}, no digit first"
+        place.report(f"{message}, got {shown(name)}", fix=name_fix(name))
     else:
         return True
     return False
+
+
+def name_fix(name: str) -> str:
+    """A name that rules can use, made of one that they cannot.
+
+    >>> name_fix("my query"), name_fix("24h views")
+    ('write my_query', 'start it with a letter')
+    """
+    words = "_".join(re.findall(r"[A-Za-z0-9_]+", name, re.ASCII))
+    usable = NAME.fullmatch(words) and words not in RESERVED
+    return f"write {words}" if usable else "start it with a letter"

@@ -37,7 +37,7 @@ from config.opcodes import (
 )
 from config.problems import nearest_name, shown
 from config.schema import Comparison
-from config.scope import Fault, RuleType, Scope, Term, find_in_space, find_name
+from config.scope import SPLIT_FIX, Fault, RuleType, Scope, Term, find_in_space, find_name
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 
@@ -71,11 +71,24 @@ TYPE_WORDS: Mapping[RuleType, str] = {
     "truth": "a condition",
     "unknown": "something",
 }
+KNOWN_FIX = "rules have comparisons, and or not, + - * /, in (...), has, min, max, abs"
 EXCERPT_LENGTH_MAX = 60
 FAULTS_MAX = 20
 STEPS_MAX = 2 * PROGRAM_LENGTH_MAX
 """Tree nodes that are looked at. `in` writes its left side again for each member, so nested ones
 would otherwise take exponential time; a rule of more nodes has too long a program in any case."""
+
+
+def type_fix(wanted: RuleType, got: RuleType, excerpt: str) -> str:
+    """How to make what is wanted of what is there.
+
+    >>> type_fix("truth", "number", "views_24h")
+    'compare it, such as views_24h > 0'
+    """
+    example = "> 0" if got == "number" else "== 'shoes'"
+    if wanted == "truth" and got in ("number", "text"):
+        return f"compare it, such as {excerpt} {example}"
+    return f"has({excerpt}) tells whether there are any" if wanted == "truth" else "use a number"
 
 
 class RuleWriter:
@@ -107,19 +120,19 @@ class RuleWriter:
         """Write `node`, which has to be of this type."""
         got = self.write(node, depth)
         if got not in (wanted, "unknown"):
-            self.fault(
-                f"expected {TYPE_WORDS[wanted]}, got {TYPE_WORDS[got]}: {self.excerpt(node)}"
-            )
+            excerpt = self.excerpt(node)
+            message = f"expected {TYPE_WORDS[wanted]}, got {TYPE_WORDS[got]}: {excerpt}"
+            self.fault(message, fix=type_fix(wanted, got, excerpt))
 
     def write(self, node: ast.expr, depth: int) -> RuleType:
         """Write the steps that leave the value of `node` on the stack; returns its type."""
         self.steps += 1
         if depth > RULE_DEPTH_MAX:
-            return self.fault(
-                f"expected at most {RULE_DEPTH_MAX} levels of brackets and signs, got more"
-            )
+            message = f"expected at most {RULE_DEPTH_MAX} levels of brackets and signs, got more"
+            return self.fault(message, fix=SPLIT_FIX)
         if self.steps > STEPS_MAX:
-            return self.fault(f"expected a rule of at most {PROGRAM_LENGTH_MAX} steps, got more")
+            message = f"expected a rule of at most {PROGRAM_LENGTH_MAX} steps, got more"
+            return self.fault(message, fix=SPLIT_FIX)
         match node:
             case ast.Constant():
                 return self.constant(node)
@@ -147,7 +160,8 @@ class RuleWriter:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return self.foreign(node)
         if not value <= NUMBER_MAX:
-            return self.fault("expected numbers of at most 2^53, got a larger one")
+            message = f"expected numbers of at most {NUMBER_MAX:.0f}, got a larger one"
+            return self.fault(message, fix="write a smaller number")
         self.push_number(float(value))
         return "number"
 
@@ -156,9 +170,10 @@ class RuleWriter:
         try:
             size = len(text.encode())
         except UnicodeEncodeError:
-            return self.fault(f"expected Unicode text, got {shown(text)}")
+            return self.fault(f"expected Unicode text, got {shown(text)}", fix="write the letter")
         if size > TEXT_BYTES_MAX:
-            return self.fault(f"expected a text of at most {TEXT_BYTES_MAX} bytes, got {size}")
+            message = f"expected a text of at most {TEXT_BYTES_MAX} bytes, got {size}"
+            return self.fault(message, fix="shorten it")
         if text not in self.texts:
             self.texts.append(text)
         self.code.append((OP_TEXT, self.texts.index(text)))
@@ -233,7 +248,8 @@ class RuleWriter:
             elif isinstance(operator, ast.In) and len(node.ops) == 1:
                 self.membership(left, right, depth)
             elif isinstance(operator, ast.NotIn) and len(node.ops) == 1:
-                self.fault("'not in' is not part of the rule language: write 'not x in (...)'")
+                message = "'not in' is not part of the rule language"
+                self.fault(message, fix=f"write not {self.excerpt(left)} in (...)")
             else:
                 self.foreign(node)
             if index:
@@ -245,7 +261,10 @@ class RuleWriter:
         """`x in (a, b)` is `x == a or x == b`."""
         if not isinstance(right, ast.Tuple) or not right.elts:
             got = self.excerpt(right)
-            self.fault(f"expected a list in round brackets, such as ('a', 'b') or (1,), got {got}")
+            message = "expected a list in round brackets, such as ('a', 'b') or (1,)"
+            one = isinstance(right, ast.Constant)
+            fix = f"write == {got}, or ({got},)" if one else "write ('a', 'b') with your values"
+            self.fault(f"{message}, got {got}", fix=fix)
             return
         for index, member in enumerate(right.elts):
             self.comparison(left, "==", member, depth)
@@ -261,10 +280,13 @@ class RuleWriter:
         end = len(self.code)
         types = {left_type, right_type} - {"unknown"}
         if not types <= {"number"} and not types <= {"text"}:
-            got = f"{TYPE_WORDS[left_type]} {symbol} {TYPE_WORDS[right_type]}: {self.excerpt(left)}"
-            self.fault(f"expected two numbers or two texts to compare, got {got}")
+            shown_sides = f"{self.excerpt(left)} {symbol} {self.excerpt(right)}"
+            got = f"{TYPE_WORDS[left_type]} and {TYPE_WORDS[right_type]}: {shown_sides}"
+            fix = "compare a number with a number, or a text with a text in single quotes"
+            self.fault(f"expected two numbers or two texts to compare, got {got}", fix=fix)
         elif types == {"text"} and symbol not in TEXT_OPCODES:
-            self.fault(f"texts know only ==, != and in, got {symbol} after {self.excerpt(left)}")
+            message = f"texts know only ==, != and in, got {symbol} after {self.excerpt(left)}"
+            self.fault(message, fix="write ==, != or in")
         opcodes = TEXT_OPCODES if types == {"text"} else NUMBER_OPCODES
         self.code.append((opcodes.get(symbol, OP_EQ), 0))
         text = f"{self.text_of(left)} {symbol} {self.text_of(right)}"
@@ -275,11 +297,14 @@ class RuleWriter:
         """`has(x)`, `abs(x)`, `min(a, b, ...)`, `max(a, b, ...)`."""
         name = node.func.id if isinstance(node.func, ast.Name) else self.text_of(node.func)
         if name not in FUNCTIONS:
-            return self.fault(f"no function {shown(name)}", nearest_name(name, FUNCTIONS))
+            nearest = nearest_name(name, FUNCTIONS)
+            fix = f"write {nearest}" if nearest else f"the functions are {', '.join(FUNCTIONS)}"
+            return self.fault(f"no function {shown(name)}", nearest, fix)
         few, many = (2, len(node.args)) if name in ("min", "max") else (1, 1)
         if node.keywords or not few <= len(node.args) <= many:
             count = "one value" if few == 1 else "two values or more"
-            return self.fault(f"{name}() takes {count}, got {self.excerpt(node)}")
+            fix = f"write {name}(x)" if few == 1 else f"write {name}(x, y)"
+            return self.fault(f"{name}() takes {count}, got {self.excerpt(node)}", fix=fix)
         if name == "has":
             return self.presence(node.args[0], depth)
         for index, argument in enumerate(node.args):
@@ -296,7 +321,8 @@ class RuleWriter:
         read = self.code[-1][0] if self.code else OP_CONST
         plain = isinstance(node, ast.Name | ast.Attribute) and read in (OP_FEATURE, OP_EVENT)
         if value_type != "unknown" and not plain:
-            return self.fault(f"has() takes a feature or a field, got {self.excerpt(node)}")
+            message = f"has() takes a feature or a field, got {self.excerpt(node)}"
+            return self.fault(message, fix="write the name of a feature in the brackets")
         self.code.append((OP_HAS, 0))
         return "truth"
 
@@ -308,12 +334,12 @@ class RuleWriter:
 
     def foreign(self, node: ast.expr) -> RuleType:
         """A piece of Python that is no piece of a rule."""
-        return self.fault(f"{self.excerpt(node)} is not part of the rule language")
+        return self.fault(f"{self.excerpt(node)} is not part of the rule language", fix=KNOWN_FIX)
 
-    def fault(self, message: str, nearest: str | None = None) -> RuleType:
+    def fault(self, message: str, nearest: str | None = None, fix: str | None = None) -> RuleType:
         """Note a fault; the type of what has one."""
         if len(self.faults) < FAULTS_MAX:
-            self.faults.append(Fault(message, nearest))
+            self.faults.append(Fault(message, nearest, fix))
         return "unknown"
 
     def excerpt(self, node: ast.expr) -> str:

@@ -14,10 +14,33 @@ from config.limits import PROGRAM_LENGTH_MAX, RULE_COMPARISONS_MAX, RULE_LENGTH_
 from config.problems import Place, shown
 from config.rule_writer import RuleWriter
 from config.schema import Program
-from config.scope import Fault, Scope
+from config.scope import SPLIT_FIX, Fault, Scope
 
 NEAR_LENGTH_MAX = 20
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+IN_QUOTES = re.compile(r"'[^']*'|\"[^\"]*\"")
+SLIPS = tuple(
+    (re.compile(slip, re.ASCII), fix)
+    for slip, fix in (
+        ("=>", "write >="),
+        ("=<", "write <="),
+        ("<>", "write !="),
+        ("===", "write =="),
+        (r"(?<![<>=!])=(?!=)", "write == to compare"),
+        ("&", "write and"),
+        (r"\|", "write or"),
+        ("!(?!=)", "write not"),
+        (r"\b[0-9]+[smhd]\b", "write the number alone: its unit is in the feature's name"),
+        (r"\b(AND|OR|NOT|IN)\b", "write and, or, not, in with small letters"),
+    )
+)
+"""What people write out of habit from other languages."""
+
+BRACKET_FIXES = (
+    ("was never closed", "close the bracket"),
+    ("unmatched", "remove the bracket, or open it"),
+    ("unterminated string", "add the quote at the end of the text"),
+)
 
 
 def compile_rule(text: str, scope: Scope) -> Program | tuple[Fault, ...]:
@@ -30,7 +53,7 @@ def compile_rule(text: str, scope: Scope) -> Program | tuple[Fault, ...]:
     >>> program.code, program.constants
     (((2, 0), (0, 0), (21, 0)), (5.0,))
     >>> compile_rule("vews > 5", Scope(features={"views": (0, "number")}))
-    (Fault(message="no feature or threshold 'vews'", nearest='views'),)
+    (Fault(message="no feature or threshold 'vews'", nearest='views', fix='write views'),)
     """
     tree = parse_rule(text)
     if isinstance(tree, Fault):
@@ -54,13 +77,14 @@ def compile_rule(text: str, scope: Scope) -> Program | tuple[Fault, ...]:
 def read_rule(text: object, scope: Scope, place: Place) -> Program | None:
     """The program of a rule in a file; None, with all its faults reported, if there is none."""
     if not isinstance(text, str):
-        place.report(f"expected a rule in quotes, got {shown(text)}")
+        fix = 'write it in quotes, such as "orders_total > 0"'
+        place.report(f"expected a rule in quotes, got {shown(text)}", fix=fix)
         return None
     program = compile_rule(text, scope)
     if isinstance(program, Program):
         return program
     for fault in program:
-        place.report(fault.message, fault.nearest)
+        place.report(fault.message, fault.nearest, fault.fix)
     return None
 
 
@@ -81,25 +105,24 @@ def names_in(text: object) -> frozenset[str]:
 def parse_rule(text: str) -> ast.expr | Fault:
     """The syntax tree of a rule. A rule of several lines needs no brackets around it."""
     if len(text) > RULE_LENGTH_MAX:
-        return Fault(f"expected a rule of at most {RULE_LENGTH_MAX} characters, got {len(text)}")
+        message = f"expected a rule of at most {RULE_LENGTH_MAX} characters, got {len(text)}"
+        return Fault(message, fix=SPLIT_FIX)
     if not text.strip():
-        return Fault("expected a rule, got an empty text")
+        return Fault("expected a rule, got an empty text", fix='write one such as "views_24h > 5"')
     try:
         with warnings.catch_warnings():
             # What Python only warns of ("1or 2", "\\d") is not to be read one way here.
             warnings.simplefilter("error")
             tree = ast.parse(source_of(text), mode="eval").body
     except SyntaxError as error:
-        return Fault(f"expected a rule, got: {error.msg}{near(error)}")
-    except (ValueError, RecursionError, MemoryError, Warning) as error:
-        got = (
-            "too many brackets or signs"
-            if isinstance(error, (RecursionError, MemoryError))
-            else error
-        )
-        return Fault(f"expected a rule, got: {got}")
+        return Fault(f"cannot read this rule{near(error)}", fix=syntax_fix(text, str(error.msg)))
+    except (RecursionError, MemoryError):
+        return Fault("cannot read this rule: too many brackets or signs", fix=SPLIT_FIX)
+    except (ValueError, Warning) as error:
+        return Fault(f"cannot read this rule: {error}", fix=syntax_fix(text, ""))
     if is_wrapped(text) and (tree.lineno, tree.col_offset) == (1, 0):
-        return Fault("expected a rule, got: unmatched brackets or a list")
+        message = "cannot read this rule: unmatched brackets, or a list"
+        return Fault(message, fix="close each bracket, and join comparisons with and or or")
     return tree
 
 
@@ -108,7 +131,23 @@ def near(error: SyntaxError) -> str:
     if not error.text or not error.offset:
         return ""
     rest = error.text[error.offset - 1 :].strip()[:NEAR_LENGTH_MAX]
-    return f" at {shown(rest)}" if rest else ""
+    return f" from {shown(rest)} on" if rest else ""
+
+
+def syntax_fix(text: str, said: str) -> str:
+    """What to write in the place of what people write out of habit; `said` is Python's message.
+
+    >>> syntax_fix("views => 5", "invalid syntax"), syntax_fix("a > 1 && b > 1", "invalid syntax")
+    ('write >=', 'write and')
+    """
+    for beginning, fix in BRACKET_FIXES:
+        if beginning in said:
+            return fix
+    bare = IN_QUOTES.sub("", text)
+    for slip, fix in SLIPS:
+        if slip.search(bare):
+            return fix
+    return "compare with == != < <= > >=, and join comparisons with and, or, not"
 
 
 def source_of(text: str) -> str:
@@ -125,8 +164,9 @@ def check_size(writer: RuleWriter) -> tuple[Fault, ...]:
     """The limits of a whole program."""
     comparisons = len(writer.comparisons)
     if comparisons > RULE_COMPARISONS_MAX:
-        return (Fault(f"expected at most {RULE_COMPARISONS_MAX} comparisons, got {comparisons}"),)
+        message = f"expected at most {RULE_COMPARISONS_MAX} comparisons, got {comparisons}"
+        return (Fault(message, fix=SPLIT_FIX),)
     if len(writer.code) > PROGRAM_LENGTH_MAX:
         message = f"expected a rule of at most {PROGRAM_LENGTH_MAX} steps, got {len(writer.code)}"
-        return (Fault(message),)
+        return (Fault(message, fix=SPLIT_FIX),)
     return ()

@@ -41,10 +41,11 @@ class Scope(Struct, frozen=True, kw_only=True):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a rule, and the known name that was probably meant."""
+    """What is wrong with a rule, the known name that was probably meant, and what to do."""
 
     message: str
     nearest: str | None = None
+    fix: str | None = None
 
 
 class Term(NamedTuple):
@@ -57,6 +58,14 @@ class Term(NamedTuple):
 
 
 UNKNOWN = Term("unknown")
+SPACES = ("event", "tags", "propensity")
+SPLIT_FIX = "make a tag of one part, and name the tag here"
+"""What helps where a rule is too long."""
+
+
+def unknown(message: str, nearest: str | None, write: str | None, otherwise: str) -> Fault:
+    """A name that means nothing: write the nearest instead, where there is one."""
+    return Fault(message, nearest, f"write {write}" if nearest is not None else otherwise)
 
 
 def find_name(name: str, scope: Scope) -> Term | Fault:
@@ -67,8 +76,9 @@ def find_name(name: str, scope: Scope) -> Term | Fault:
     if scope.features is None:
         return UNKNOWN
     if name not in scope.features:
-        known = [*scope.features, *scope.thresholds]
-        return Fault(f"no feature or threshold {shown(name)}", nearest_name(name, known))
+        nearest = nearest_name(name, [*scope.features, *scope.thresholds])
+        fix = "add it to features.toml or to [thresholds]; a text needs single quotes"
+        return unknown(f"no feature or threshold {shown(name)}", nearest, nearest, fix)
     index, value_type = scope.features[name]
     return UNKNOWN if value_type is None else Term(value_type, OP_FEATURE, index)
 
@@ -80,9 +90,11 @@ def find_in_space(space: str, name: str, scope: Scope) -> Term | Fault:
     if space == "event":
         return find_field(name, scope)
     if space == "propensity":
-        return Fault(f"'propensity.{name[:60]}': propensities are {NOT_YET}")
-    known = ("event", "tags", "propensity")
-    return Fault(f"no name space {shown(space)}", nearest_name(space, known))
+        fix = "remove this comparison"
+        return Fault(f"'propensity.{name[:60]}': propensities are {NOT_YET}", fix=fix)
+    nearest = nearest_name(space, SPACES)
+    fix = "before the dot stands tags or event"
+    return unknown(f"no name space {shown(space)}", nearest, f"{nearest}.{name}", fix)
 
 
 def find_tag(name: str, scope: Scope) -> Term | Fault:
@@ -92,21 +104,25 @@ def find_tag(name: str, scope: Scope) -> Term | Fault:
     if name in scope.tags:
         return Term("truth", OP_TAG, scope.tags[name])
     if name in scope.tags_below:
-        return Fault(f"expected a tag that stands above this rule, got 'tags.{name}'")
+        message = f"expected a tag that stands above this rule, got 'tags.{name}'"
+        return Fault(message, fix=f"move this rule below {name}, or name a tag above")
     nearest = nearest_name(name, scope.tags)
-    return Fault(f"no tag {shown(name)}", nearest)
+    return unknown(f"no tag {shown(name)}", nearest, f"tags.{nearest}", "add it to tags.toml")
 
 
 def find_field(name: str, scope: Scope) -> Term | Fault:
     """The field of the entry event of this name."""
     if scope.event is None:
-        return Fault("'event.' is known only in entry.when of a journey that an event enters")
+        message = "'event.' is known only in the `when` of an [entry] that has an event"
+        return Fault(message, fix="use a feature or a tag")
     if scope.fields is None:
         return UNKNOWN
     if name not in scope.fields:
         nearest = nearest_name(name, scope.fields)
-        return Fault(f"no field of {shown(scope.event)} named {shown(name)}", nearest)
+        message = f"no field of {shown(scope.event)} named {shown(name)}"
+        return unknown(message, nearest, f"event.{nearest}", "add it to events.toml")
     column, field_type = scope.fields[name]
     if field_type == "lines":
-        return Fault(f"expected a field with one value, got {shown(name)}, the lines of an order")
+        message = f"expected a field with one value, got {shown(name)}, the lines of an order"
+        return Fault(message, fix="name another field")
     return Term(FIELD_RULE_TYPES[field_type], OP_EVENT, column)

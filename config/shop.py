@@ -9,7 +9,7 @@ from collections.abc import Collection
 from config.events import TRAIT_PREFIX, read_path
 from config.limits import CHANNELS_MAX, RATES_MAX, VOCABULARY_MAX
 from config.names import check_name
-from config.problems import Place, shown
+from config.problems import Place, nearest_name, shown
 from config.schema import Shop
 from config.tables import Table, check_each, check_number, check_text
 
@@ -43,7 +43,9 @@ def read_zone(table: Table) -> str:
     """The time zone, one that the pinned tzdata has."""
     zone = table.text("zone")
     if zone and zone not in (known := zones()):
-        table.place.at("zone").report_unknown("time zone", zone, known)
+        nearest = nearest_name(zone, known)
+        fix = None if nearest else 'write region and city, such as "Europe/Berlin"'
+        table.place.at("zone").report(f"no time zone {shown(zone)}", nearest, fix)
     return zone
 
 
@@ -54,9 +56,10 @@ def read_rates(table: Table | None, currency: str) -> dict[str, float]:
     def read_rate(code: str, value: object, place: Place) -> None:
         rate = check_number(value, place)
         if rate is not None and rate <= 0:
-            place.report(f"expected a rate above 0, got {shown(value)}")
+            fix = f"write what one {code} is worth in {currency or 'your currency'}, such as 0.92"
+            place.report(f"expected a rate above 0, got {shown(value)}", fix=fix)
         elif code == currency:
-            place.report("the shop's own currency needs no rate")
+            place.report("the shop's own currency needs no rate", fix="remove it")
         elif check_currency(code, place) and rate is not None:
             rates[code] = rate
 
@@ -73,8 +76,10 @@ def read_channels(table: Table | None) -> dict[str, str]:
         if check_name("channel", channel, place):
             usable = check_text(trait, place) and read_path(f"{TRAIT_PREFIX}{trait}", place)
             channels[channel] = str(trait) if usable else ""
-            if trait in [known for name, known in channels.items() if name != channel]:
-                place.report(f"trait {shown(trait)} closes another channel already")
+            others = [name for name, known in channels.items() if known == trait != ""]
+            if others and others != [channel]:
+                message = f"trait {shown(trait)} closes the channel '{others[0]}' already"
+                place.report(message, fix="give each channel a trait of its own")
 
     check_each(table, CHANNELS_MAX, read_channel)
     return channels
@@ -96,14 +101,21 @@ def check_vocabulary(shop: Shop, events: Collection[str], place: Place) -> None:
     """Report words that lead to no event, or stand for a name that is an event itself."""
     for own, name in shop.vocabulary.items():
         if name not in events:
-            place.at(own).report_unknown("event", name, events)
+            place.at(own).report_unknown("event in events.toml named", name, events)
         if own in events:
-            place.at(own).report(f"{shown(own)} is an event of events.toml itself")
+            message = f"{shown(own)} stands in events.toml, so it cannot mean another event here"
+            place.at(own).report(message, fix="remove this line, or its table in events.toml")
 
 
 def check_currency(code: str, place: Place) -> bool:
     """Whether `code` looks like a currency of ISO 4217; reports it if not."""
     if CURRENCY.fullmatch(code):
         return True
-    place.report(f'expected a currency such as "EUR", got {shown(code)}')
+    upper = code.upper()
+    fix = (
+        f"write {upper}"
+        if CURRENCY.fullmatch(upper)
+        else "write its code of three letters, in capitals"
+    )
+    place.report(f'expected a currency such as "EUR", got {shown(code)}', fix=fix)
     return False

@@ -7,16 +7,23 @@ asked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeVar, cast
 
-from config.durations import format_duration, parse_duration
+from config.durations import format_duration, nearest_duration, parse_duration
+from config.examples import fix_missing
 from config.limits import DURATION_MS_MAX, LIST_LENGTH_MAX, NUMBER_MAX, TEXT_BYTES_MAX
+from config.places import in_quotes
 from config.problems import Place, nearest_name, shown
 
 Choice = TypeVar("Choice", bound=str)
 
+NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
+WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
+
 NOT_YET = "not supported yet"
+UNITS_FIX = 'write a whole number and its unit (s, m, h or d) in quotes, such as "2h"'
 
 
 class Table:
@@ -29,7 +36,10 @@ class Table:
         self.content: dict[str, Any] = cast(dict[str, Any], content) if self.is_table else {}
         self.asked: set[str] = set()
         if not self.is_table:
-            place.report(f"expected a table, got {shown(content)}")
+            fix = "write its keys in curly brackets, { key = value }, or below a [heading]"
+            if isinstance(content, list):
+                fix = "write single brackets, [heading], and each heading once"
+            place.report(f"expected a table, got {shown(content)}", fix=fix)
 
     def __contains__(self, key: str) -> bool:
         """Whether the file has `key` here, whatever its value."""
@@ -46,7 +56,8 @@ class Table:
         """True or false."""
         value = self._take(key, False)
         if value is not None and not isinstance(value, bool):
-            self.place.at(key).report(f"expected true or false, got {shown(value)}")
+            fix = "write true or false, without quotes"
+            self.place.at(key).report(f"expected true or false, got {shown(value)}", fix=fix)
         return value if isinstance(value, bool) else default
 
     def whole(self, key: str, low: int, high: int, default: int | None = None) -> int:
@@ -57,7 +68,8 @@ class Table:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
         expected = f"a whole number from {low} to {high}"
-        self.place.at(key).report(f"expected {expected}, got {shown(value)}")
+        fix = whole_fix(value, low, high)
+        self.place.at(key).report(f"expected {expected}, got {shown(value)}", fix=fix)
         return low
 
     def share(self, key: str, default: float) -> float:
@@ -67,7 +79,9 @@ class Table:
             return default
         number = check_number(value, self.place.at(key))
         if number is not None and not 0 <= number <= 1:
-            self.place.at(key).report(f"expected a share from 0 to 1, got {shown(value)}")
+            percent = number if 1 < number <= 100 else 10
+            fix = f"write {percent / 100:g} for {percent:g} percent"
+            self.place.at(key).report(f"expected a share from 0 to 1, got {shown(value)}", fix=fix)
             return default
         return number or 0.0
 
@@ -75,7 +89,7 @@ class Table:
         self, key: str, choices: Collection[Choice], default: Choice | None = None
     ) -> Choice:
         """One of `choices`; the first of them when what is there is unusable."""
-        value = self._take(key, default is None)
+        value = self._take(key, default is None, in_quotes(next(iter(choices))))
         if value is None:
             return default or next(iter(choices))
         if isinstance(value, str) and value in choices:
@@ -83,7 +97,7 @@ class Table:
         expected = ", ".join(f'"{choice}"' for choice in choices)
         nearest = nearest_name(value, choices) if isinstance(value, str) else None
         message = f"expected one of {expected}, got {shown(value)}"
-        self.place.at(key).report(message, nearest)
+        self.place.at(key).report(message, nearest, None if nearest else "write one of these")
         return next(iter(choices))
 
     def duration(self, key: str, low_ms: int, default_ms: int | None = None) -> int:
@@ -94,23 +108,33 @@ class Table:
         duration_ms = parse_duration(value) if isinstance(value, str) else None
         place = self.place.at(key)
         if duration_ms is None:
-            place.report(f'expected a duration such as "30m" or "7d", got {shown(value)}')
+            nearest = nearest_duration(value) if isinstance(value, str) else None
+            message = f'expected a duration such as "30m" or "7d", got {shown(value)}'
+            place.report(message, nearest, None if nearest else UNITS_FIX)
         elif not low_ms <= duration_ms <= DURATION_MS_MAX:
-            bounds = f"from {format_duration(low_ms)} to {format_duration(DURATION_MS_MAX)}"
-            place.report(f"expected a duration {bounds}, got {shown(value)}")
+            low, high = format_duration(low_ms), format_duration(DURATION_MS_MAX)
+            fix = f'write "{low}" or longer' if duration_ms < low_ms else f'write "{high}" or less'
+            message = f"expected a duration from {low} to {high}, got {shown(value)}"
+            place.report(message, fix=fix)
         else:
             return duration_ms
         return low_ms
 
-    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    def texts(
+        self, key: str, default: tuple[str, ...] | None = None, example: str | None = None
+    ) -> tuple[str, ...]:
         """A list of different texts, not empty; unusable and repeated ones are left out."""
-        value = self._take(key, default is None)
+        value = self._take(key, default is None, example)
         if value is None:
             return default or ()
         place = self.place.at(key)
         if not isinstance(value, list) or not value:
             got = "an empty one" if value == [] else shown(value)
-            place.report(f"expected a list of texts, got {got}")
+            fix = "name at least one" + (", or remove the key" if default is not None else "")
+            if value != []:
+                listed = in_quotes(value) if isinstance(value, str) and value else '"...", "..."'
+                fix = f"write it in square brackets: [{listed}]"
+            place.report(f"expected a list of texts, got {got}", fix=fix)
             return ()
         return check_texts(value, place)
 
@@ -134,30 +158,35 @@ class Table:
         """Keys of the language that this version does not carry out: using one is a problem."""
         for key in keys:
             if self._take(key, False) is not None:
-                self.place.at(key).report(f"'{key}' is {NOT_YET}")
+                self.place.at(key).report(f"'{key}' is {NOT_YET}", fix="remove it")
 
     def close(self) -> None:
         """Report the keys that nobody asked for."""
         unknown = [key for key in self.content if key not in self.asked]
+        known = sorted(self.asked)
         for key in unknown:
-            self.place.at(key).report_unknown("key", key, sorted(self.asked))
+            nearest = nearest_name(key, known)
+            fix = f"write {nearest}" if nearest else f"remove it; known here: {', '.join(known)}"
+            self.place.at(key).report(f"no key {shown(key)}", nearest, fix)
 
-    def _take(self, key: str, required: bool) -> Any:
+    def _take(self, key: str, required: bool, example: str | None = None) -> Any:
         """The value at `key`, None when it is not there; reports a missing one that is required."""
         self.asked.add(key)
         if required and key not in self.content and self.is_table:
-            self.place.report(f"expected a key '{key}', got none")
+            self.place.report(f"expected a key '{key}', got none", fix=fix_missing(key, example))
         return self.content.get(key)
 
 
 def check_text(value: object, place: Place, limit: int = TEXT_BYTES_MAX) -> bool:
     """Whether `value` is a text of 1 to `limit` bytes; reports it if not."""
     if not isinstance(value, str):
-        place.report(f"expected text, got {shown(value)}")
+        simple = isinstance(value, int | float)
+        fix = f'write it in quotes: "{shown(value)}"' if simple else "write one text, in quotes"
+        place.report(f"expected text, got {shown(value)}", fix=fix)
     elif not value:
-        place.report("expected text, got an empty one")
-    elif len(value.encode("utf-8", "replace")) > limit:
-        place.report(f"expected text of at most {limit} bytes, got a longer one")
+        place.report("expected text, got an empty one", fix="write it between the quotes")
+    elif (size := len(value.encode("utf-8", "replace"))) > limit:
+        place.report(f"expected text of at most {limit} bytes, got {size}", fix="shorten it")
     else:
         return True
     return False
@@ -166,13 +195,14 @@ def check_text(value: object, place: Place, limit: int = TEXT_BYTES_MAX) -> bool
 def check_texts(values: list[object], place: Place) -> tuple[str, ...]:
     """The usable ones of `values`, each once; reports the others."""
     if len(values) > LIST_LENGTH_MAX:
-        place.report(f"expected at most {LIST_LENGTH_MAX} texts, got {len(values)}")
+        message = f"expected at most {LIST_LENGTH_MAX} texts, got {len(values)}"
+        place.report(message, fix="shorten the list")
     texts: dict[str, None] = {}
     for index, value in enumerate(values[:LIST_LENGTH_MAX]):
         if not check_text(value, place.at(index)):
             continue
         if value in texts:
-            place.at(index).report(f"{shown(value)} is there twice")
+            place.at(index).report(f"{shown(value)} is there twice", fix="remove one of the two")
         texts[str(value)] = None
     return tuple(texts)
 
@@ -180,13 +210,33 @@ def check_texts(values: list[object], place: Place) -> tuple[str, ...]:
 def check_number(value: object, place: Place) -> float | None:
     """`value` as a finite number of at most 2^53 either way; None, reported, if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        place.report(f"expected a number, got {shown(value)}")
+        plain = isinstance(value, str) and NUMBER.fullmatch(value)
+        fix = f"write it without quotes: {value}" if plain else "write a number such as 20 or 0.5"
+        if isinstance(value, str) and value.endswith("%"):
+            fix = "write a share, such as 0.1 for 10 percent"
+        place.report(f"expected a number, got {shown(value)}", fix=fix)
         return None
     # Not "abs(value) > NUMBER_MAX": NaN is to fail too.
     if not abs(value) <= NUMBER_MAX:
-        place.report(f"expected a number between -2^53 and 2^53, got {shown(value)}")
+        message = f"expected a number of at most {NUMBER_MAX:.0f}, got {shown(value)}"
+        place.report(message, fix="write a number such as 20 or 0.5")
         return None
     return float(value)
+
+
+def whole_fix(value: object, low: int, high: int) -> str:
+    """What to write in the place of a value that is no whole number from `low` to `high`.
+
+    >>> whole_fix(9, 1, 8), whole_fix("40", -10, 100), whole_fix(2.5, 1, 8)
+    ('write 8 or less', 'write it without quotes: 40', 'write a number such as 2')
+    """
+    if isinstance(value, str) and WHOLE.fullmatch(value) and low <= int(value) <= high:
+        return f"write it without quotes: {value}"
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return f"write a number such as {min(max(5, low), high)}"
+    if value > high:
+        return f"write {high} or less"
+    return f"write {low} or more" if value < low else f"write a number such as {int(value)}"
 
 
 def check_each(
@@ -197,6 +247,7 @@ def check_each(
         return
     for index, (key, value, place) in enumerate(table.rest()):
         if index == limit:
-            table.place.report(f"expected at most {limit} entries, got {len(table.content)}")
+            message = f"expected at most {limit} entries, got {len(table.content)}"
+            table.place.report(message, fix="remove those that nothing needs")
             return
         check(key, value, place)

@@ -19,6 +19,9 @@ TAG_KEYS = ("when", "keep", "pick", "thresholds")
 """Words with a meaning of their own in tags.toml, so not names of tags."""
 
 
+WHEN_FIX = 'write { when = "the rule", keep = ... }'
+
+
 class Entry(NamedTuple):
     """A tag or group as it stands in the file; `groups` are those around it."""
 
@@ -36,7 +39,7 @@ def read_tags(table: Table, features: Features | None) -> tuple[Tag, ...]:
     entries = list_entries(table, ())
     if len(entries) > TAGS_MAX:
         message = f"expected at most {TAGS_MAX} tags and groups, got {len(entries)}"
-        table.place.report(message)
+        table.place.report(message, fix="remove those that nothing needs")
         entries = entries[:TAGS_MAX]
     types = feature_types(features)
     names = [entry.name for entry in entries]
@@ -60,9 +63,8 @@ def list_entries(table: Table, groups: tuple[str, ...]) -> list[Entry]:
             break
         entry = Entry(".".join((*groups[-1:], key)), groups, place, None, value)
         if key in TAG_KEYS:
-            place.report(
-                f"expected a tag with another name than a word of tags.toml, got {shown(key)}"
-            )
+            message = f"{shown(key)} has a meaning of its own in tags.toml, so it cannot name a tag"
+            place.report(message, fix="choose another name")
         elif not check_name("tag", key, place):
             continue
         elif not isinstance(value, dict):
@@ -71,7 +73,8 @@ def list_entries(table: Table, groups: tuple[str, ...]) -> list[Entry]:
             content = Table(value, place)
             entries.append(entry._replace(table=content, rule=value.get("when")))
         elif len(groups) == TAG_DEPTH_MAX:
-            place.report(f"expected at most {TAG_DEPTH_MAX} levels of groups, got more")
+            message = f"expected at most {TAG_DEPTH_MAX} levels of groups, got more"
+            place.report(message, fix="put the tags into fewer groups")
         else:
             entries += list_group(entry._replace(table=Table(value, place), rule=None))
     return entries
@@ -83,7 +86,8 @@ def list_group(entry: Entry) -> list[Entry]:
     entry.table.raw("pick")
     children = list_entries(entry.table, (*entry.groups, entry.name))
     if not children:
-        entry.place.report("expected a group with at least one tag, got none")
+        fix = 'add a tag such as vip = "spend_365d >= 500", or remove the group'
+        entry.place.report("expected a group with at least one tag, got none", fix=fix)
     return [entry, *children]
 
 
@@ -99,7 +103,7 @@ def read_tag(entry: Entry, parent: int, scope: Scope) -> Tag:
     if "when" in table:
         rule = read_rule(table.raw("when"), scope, entry.place.at("when"))
     else:
-        entry.place.report("expected a key 'when', got none")
+        entry.place.report("expected a key 'when', got none", fix=WHEN_FIX)
         rule = None
     table.close()
     return Tag(name=entry.name, parent=parent, rule=rule, keep_ms=keep_ms)

@@ -21,7 +21,8 @@ def read_thresholds(table: Table | None, features: Collection[str]) -> Threshold
     def read(name: str, value: object, place: Place) -> None:
         check_name("threshold", name, place)
         if name in features:
-            place.report(f"{shown(name)} is a feature already")
+            message = f"{shown(name)} is a feature already, so it cannot name a threshold"
+            place.report(message, fix=f"choose another name, such as {name[:50]}_min")
         thresholds[name] = check_number(value, place)
 
     check_each(table, LIST_LENGTH_MAX, read)
@@ -37,4 +38,5 @@ def check_used(table: Table | None, thresholds: Thresholds, rules: Iterable[obje
         used |= names_in(rule)
     for name in thresholds:
         if name not in used:
-            table.place.at(name).report("no rule of this file uses this threshold")
+            message = "no rule of this file uses this threshold"
+            table.place.at(name).report(message, fix="use it in a rule, or remove it")

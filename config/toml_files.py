@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.limits import FILE_BYTES_MAX, JOURNEYS_MAX, LINE_LENGTH_MAX
+from config.places import Source, Spot
 from config.problems import Place, Problem, nearest_name
 from config.tables import NOT_YET, Table
+from config.toml_errors import syntax_fault
 
 REQUIRED = ("shop", "events", "features", "tags")
 LATER = ("suppression",)
 JOURNEYS_FOLDER = "journeys"
+INIT_FIX = "`beckon init DIR` writes a folder with all files"
 
 
 class Folder(NamedTuple):
@@ -32,12 +35,13 @@ def read_folder(directory: Path, label: str, found: list[Problem]) -> Folder:
     nothing = Folder(None, None, None, None, {})
     try:
         if not directory.is_dir():
-            place.report("expected a config folder, got none of this name")
+            place.report("expected a config folder, got none of this name", fix=INIT_FIX)
             return nothing
         check_names(directory, label, found)
         journeys = read_journeys(directory / JOURNEYS_FOLDER, f"{label}/{JOURNEYS_FOLDER}", found)
     except (OSError, ValueError) as error:
-        place.report(f"expected a readable config folder, got: {reason(error)}")
+        message = f"expected a readable config folder, got: {reason(error)}"
+        place.report(message, fix="check its name and who may read it")
         return nothing
     shop, events, features, tags = (
         read_table(directory / f"{name}.toml", Place(found, f"{label}/{name}.toml"))
@@ -51,10 +55,11 @@ def check_names(directory: Path, label: str, found: list[Problem]) -> None:
     for path in sorted(directory.glob("*.toml")):
         place = Place(found, f"{label}/{printable(path.name)}")
         if path.stem in LATER:
-            place.report(NOT_YET)
+            place.report(NOT_YET, fix="remove the file")
         elif path.stem not in REQUIRED and not path.name.startswith("."):
             nearest = nearest_name(path.name, [f"{name}.toml" for name in REQUIRED])
-            place.report("no config file has this name", nearest)
+            fix = f"rename it to {nearest}" if nearest else "remove it, or move it to journeys/"
+            place.report("no config file has this name", nearest, fix)
 
 
 def read_journeys(directory: Path, label: str, found: list[Problem]) -> dict[str, Table | None]:
@@ -62,11 +67,13 @@ def read_journeys(directory: Path, label: str, found: list[Problem]) -> dict[str
     if not directory.exists():
         return {}
     if not directory.is_dir():
-        Place(found, label).report("expected a folder, got something else of this name")
+        message = "expected a folder, got something else of this name"
+        Place(found, label).report(message, fix="rename or remove it")
         return {}
     paths = sorted(path for path in directory.glob("*.toml") if not path.name.startswith("."))
     if len(paths) > JOURNEYS_MAX:
-        Place(found, label).report(f"expected at most {JOURNEYS_MAX} journeys, got {len(paths)}")
+        message = f"expected at most {JOURNEYS_MAX} journeys, got {len(paths)}"
+        Place(found, label).report(message, fix="remove those that are off")
     return {
         path.stem: read_table(path, Place(found, f"{label}/{printable(path.name)}"))
         for path in paths[:JOURNEYS_MAX]
@@ -77,16 +84,18 @@ def read_table(path: Path, place: Place) -> Table | None:
     """The table of one file; None, with the problem reported, when it cannot be read as TOML."""
     try:
         if not path.exists():
-            place.report("expected a file, got none of this name")
+            place.report("expected a file, got none of this name", fix=INIT_FIX)
             return None
         # Only regular files: reading a pipe would wait for ever.
         if not path.is_file():
-            place.report("expected a file, got something else of this name")
+            message = "expected a file, got something else of this name"
+            place.report(message, fix="rename or remove it")
             return None
         with path.open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        place.report(f"expected a readable file, got: {reason(error)}")
+        message = f"expected a readable file, got: {reason(error)}"
+        place.report(message, fix="check who may read it")
         return None
     return parse_table(content, place)
 
@@ -94,25 +103,30 @@ def read_table(path: Path, place: Place) -> Table | None:
 def parse_table(content: bytes, place: Place) -> Table | None:
     """The table that `content` is; None, with the problem reported, when it is not TOML."""
     if len(content) > FILE_BYTES_MAX:
-        place.report(f"expected a file of at most {FILE_BYTES_MAX} bytes, got a larger one")
+        message = f"expected a file of at most {FILE_BYTES_MAX} bytes, got a larger one"
+        place.report(message, fix="remove what nothing needs")
         return None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        place.report(f"expected UTF-8 text, got byte 0x{content[error.start]:02x} in line {line}")
+        place = place._replace(spot=Spot(line, 1, 0))
+        message = f"expected UTF-8 text, got byte 0x{content[error.start]:02x}"
+        place.report(message, fix="save the file as UTF-8")
         return None
     for number, line_text in enumerate(text.split("\n"), start=1):
         if len(line_text) > LINE_LENGTH_MAX:
-            place.report(
-                f"expected lines of at most {LINE_LENGTH_MAX} characters, got line {number}"
+            place._replace(spot=Spot(number, 1, 0)).report(
+                f"expected lines of at most {LINE_LENGTH_MAX} characters, got {len(line_text)}",
+                fix="write the list over several lines",
             )
             return None
+    place = place._replace(source=Source(text))
     try:
         return Table(tomllib.loads(text), place)
     except (ValueError, RecursionError) as error:
-        got = "too many nested brackets" if isinstance(error, RecursionError) else str(error)
-        place.report(f"expected TOML, got: {got}")
+        fault = syntax_fault(text, error)
+        place._replace(spot=fault.spot).report(fault.message, fix=fault.fix)
         return None
 
 

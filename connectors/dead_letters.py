@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from config.schema import LINE_FIELDS, MESSAGE_TYPES, Config
 from connectors.columns import DeadLetter
@@ -28,6 +28,16 @@ _TYPE_PHRASES = {
     "lines": "a list of objects",
 }
 _LINE_PHRASES = (_A_TEXT, _A_NUMBER, _A_NUMBER, _A_TEXT)
+
+
+class DeadLetterLine(Struct, frozen=True, kw_only=True):
+    """A dead letter as it leaves, in JSON: its value as text, or in base64 if it is not UTF-8."""
+
+    reason: str
+    detail: str
+    offset: int
+    value: str | UnsetType = UNSET
+    value_base64: str | UnsetType = UNSET
 
 
 class Places(Struct, frozen=True, kw_only=True):

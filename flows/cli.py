@@ -1,4 +1,4 @@
-"""The command line: `beckon check`, `import`, `simulate`, `replay` and `demo`.
+"""The command line: each command of `beckon` with its options.
 
 Commands import what they need when they run, so that `beckon --help` is there at once.
 """
@@ -22,6 +22,13 @@ CONFIG_OPTION = click.option(
     metavar="DIR",
     type=click.Path(path_type=Path),
     help="A config folder; without it, the one that Beckon brings along.",
+)
+STATE_OPTION = click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The state directory of a replay; read only, also while a replay works on it.",
 )
 RATE = click.FloatRange(0, 1)
 
@@ -60,14 +67,35 @@ def beckon() -> None:
 
 @beckon.command()
 @CONFIG_OPTION
-def check(config_directory: Path | None) -> None:
-    """Check a config folder: every problem at once, or what it holds and costs."""
-    from config.load import load
-    from flows.plan import layout_bytes
-    from flows.show import config_tables, show
+@click.option("--features", "with_features", is_flag=True, help="List the bytes of each feature.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for editors and CI.")
+def check(config_directory: Path | None, with_features: bool, as_json: bool) -> int:
+    """Check a config folder: every problem with its fix, or what the folder holds and costs."""
+    from flows.check import run_check
 
-    config = load(config_directory)
-    show(config_tables(config, layout_bytes(config)))
+    return run_check(config_directory, as_json=as_json, with_features=with_features)
+
+
+@beckon.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+def init(directory: Path) -> None:
+    """Write the default config into DIR, ready to edit; DIR is new, or empty."""
+    import shlex
+
+    from config.init import CONTENTS, in_the_way, write_defaults
+
+    if (got := in_the_way(directory)) is not None:
+        raise click.UsageError(f"{directory}: expected a new or empty folder, got {got}")
+    write_defaults(directory)
+    width = max(map(len, CONTENTS))
+    contents = "\n".join(f"  {name:{width}}  {what}" for name, what in CONTENTS.items())
+    named = shlex.quote(str(directory))
+    click.echo(
+        f"{directory}: the default config, ready to edit\n\n{contents}\n\n"
+        f"See what is wrong with it, then what it would have done:\n\n"
+        f"  beckon check --config {named}\n"
+        f"  beckon replay EVENTS --config {named}"
+    )
 
 
 @beckon.command(name="import")
@@ -103,25 +131,45 @@ def import_events(source: str, source_format: str, out: str) -> None:
 @click.option("--duplicate", type=RATE, help="Share of events that are sent twice.")
 @click.option("--reordered", type=RATE, help="Share of events that overtake others.")
 @click.option("--broken", type=RATE, help="Share of records that are no usable event.")
+@click.option("--seasons", is_flag=True, help="Visits follow the year, orders the pay days.")
+@click.option(
+    "--campaign",
+    "campaigns",
+    metavar="DAY[:DAYS[:LIFT]]",
+    multiple=True,
+    help="More visits and orders from this day on, with coupons; may be given several times.",
+)
+@click.option(
+    "--change",
+    "changes",
+    metavar="DAY:WHAT",
+    multiple=True,
+    help="From this day on: prices, competitor, viral or delivery; may be given several times.",
+)
 def simulate(out: str, truth: str | None, **chosen: Any) -> None:
-    """Simulate a believable shop: sessions, carts, orders, churn; the same for the same seed."""
+    """Simulate a believable shop: visits, carts, orders, churn; the same for the same seed."""
     from contextlib import nullcontext
 
     from connectors.files import output
     from flows.show import counts_table, show
     from flows.simulate import SimulateOptions
     from flows.simulate import simulate as write_events
+    from flows.simulate_chart import traffic_chart
+    from flows.simulate_days import campaign_of, change_of
     from flows.simulate_delivery import Rates
 
-    size = {name: chosen.pop(name) for name in ("users", "days", "seed")}
-    given = {name: share for name, share in chosen.items() if share is not None}
+    rates = {name: chosen.pop(name) for name in ("late", "duplicate", "reordered", "broken")}
+    given = {name: share for name, share in rates.items() if share is not None}
     try:
-        options = SimulateOptions(**size, rates=Rates(**given))
+        chosen["campaigns"] = tuple(map(campaign_of, chosen["campaigns"]))
+        chosen["changes"] = tuple(map(change_of, chosen["changes"]))
+        options = SimulateOptions(rates=Rates(**given), **chosen)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with output(out) as events, output(truth) if truth else nullcontext() as true_file:
-        counts = write_events(options, events, true_file)
-    show([counts_table(f"simulated, seed {options.seed}", counts)], on_stderr=out == "-")
+        simulated = write_events(options, events, true_file)
+    counts = counts_table(f"simulated, seed {options.seed}", simulated.counts)
+    show([counts, "\n".join(traffic_chart(options, simulated))], on_stderr=out == "-")
 
 
 @beckon.command()
@@ -180,9 +228,77 @@ def check_paths(events: tuple[str, ...], outputs: list[str], as_json: bool) -> N
             raise click.UsageError(f"expected an output that is not read as EVENTS, got {path}")
 
 
-@beckon.command()
-def demo() -> int:
-    """Simulate a small shop, replay it, show what was decided and check that the sums close."""
-    from flows.demo import run_demo
+@beckon.command(name="show")
+@click.argument("user", metavar="USER")
+@STATE_OPTION
+@CONFIG_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print the profile as one JSON object.")
+def show_user(user: str, state: Path, config_directory: Path | None, *, as_json: bool) -> None:
+    """Show what is known about one user: tags, journeys under way, last triggers, features."""
+    from config.load import load
+    from flows.console import note_compiling
+    from flows.lookup import profile_of
+    from flows.profile_page import profile_page
 
-    return run_demo()
+    config = load(config_directory)
+    note_compiling()
+    profile = profile_of(state, config, user)
+    click.echo(profile if as_json else "\n".join(profile_page(profile, config)))
+
+
+@beckon.command()
+@click.argument("tag", metavar="TAG")
+@STATE_OPTION
+@CONFIG_OPTION
+@click.option("--out", metavar="FILE", help="Write all of them as CSV; - is stdout.")
+def audience(tag: str, state: Path, config_directory: Path | None, out: str | None) -> None:
+    """List who holds a tag, or a tag of a group, and since when.
+
+    On a terminal the first of them, else all as CSV.
+    """
+    from config.load import load
+    from connectors.files import output
+    from flows.audience_page import count_sentence, first_rows, write_csv
+    from flows.console import note_compiling
+    from flows.lookup import audience_of
+
+    config = load(config_directory)
+    tag_index = index_of_tag(tag, [known.name for known in config.tags])
+    note_compiling()
+    found = audience_of(state, config, tag_index)
+    only_first = out is None and sys.stdout.isatty()
+    if only_first:
+        click.echo("".join(f"{line}\n" for line in first_rows(found, config.shop.zone)), nl=False)
+    else:
+        with output(out or "-") as file:
+            write_csv(found, file)
+    click.echo(count_sentence(found, tag, config.shop.zone, shown=only_first), err=True)
+
+
+def index_of_tag(tag: str, known: list[str]) -> int:
+    """Where a tag stands in the config; refuses one that it does not have."""
+    from config.problems import nearest_name, shown
+
+    if tag in known:
+        return known.index(tag)
+    nearest = nearest_name(tag, known)
+    hint = f"; did you mean {nearest!r}?" if nearest else ""
+    raise click.BadParameter(f"no tag {shown(tag)} in this config{hint}", param_hint="TAG")
+
+
+@beckon.command()
+@click.option("--users", type=click.IntRange(100, 1_000_000), default=20_000, show_default=True)
+@click.option("--days", type=click.IntRange(7, 366), default=60, show_default=True)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 600),
+    default=25,
+    show_default=True,
+    help="How long the first act lasts at a terminal.",
+)
+def demo(users: int, days: int, seconds: float) -> int:
+    """See Beckon at work: a simulated shop live, the same log in pieces, and a "what if"."""
+    gc.disable()  # as for `replay`
+    from flows.demo import Play, run_demo
+
+    return run_demo(Play(users=users, days=days, seconds=seconds))

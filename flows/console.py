@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
@@ -20,8 +20,10 @@ import msgspec
 from config.jit import cache_directory
 from flows.apply import apply_events
 from flows.exits import DONE, INTERRUPTED, PROBLEMS
-from flows.replay import ReplayOptions, replay
+from flows.partition import Engine
+from flows.replay import ReplayOptions, Watch, replay, unwatched
 from flows.show import show, summary_tables
+from flows.slices import Decided
 from flows.summary import Measured, Replayed, Summary, open_sums, sum_up
 
 GC_THRESHOLDS = (50_000, 50, 50)
@@ -49,14 +51,21 @@ class Start(NamedTuple):
 def run_replay(options: ReplayOptions, start: Start) -> Summary:
     """Replay with progress on a terminal; Ctrl-C and SIGTERM end it between two batches."""
     note_compiling()
-    # A batch makes thousands of objects that are no cycles; what is loaded by now stays anyway.
+    collect_seldom()
+    stop = Event()
+    with stopping(stop), progress() as watch:
+        replayed = replay(options, stop, watch)
+    return sum_up(replayed, measured(replayed, start))
+
+
+def collect_seldom() -> None:
+    """Look for garbage rarely, and not among what is loaded by now, which stays anyway.
+
+    A batch makes thousands of objects that are no cycles.
+    """
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()
-    stop = Event()
-    with stopping(stop), progress() as report:
-        replayed = replay(options, stop, report)
-    return sum_up(replayed, measured(replayed, start))
 
 
 def close(summary: Summary, *, as_json: bool, on_stderr: bool = False) -> int:
@@ -115,10 +124,10 @@ def stopping(stop: Event) -> Iterator[None]:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[int], None]]:
-    """A function that is told how many more records are done; shown if stderr is a terminal."""
+def progress() -> Iterator[Watch]:
+    """Watches a replay; how far it is shows if stderr is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda record_count: None
+        yield unwatched
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -131,7 +140,11 @@ def progress() -> Iterator[Callable[[int], None]]:
     shown = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)
     with shown:
         task = shown.add_task("replay", total=None)
-        yield lambda record_count: shown.advance(task, record_count)
+
+        def advance(decided: Decided, engines: Sequence[Engine]) -> None:
+            shown.advance(task, decided.stretch.record_count)
+
+        yield advance
 
 
 def measured(replayed: Replayed, start: Start) -> Measured:

@@ -59,7 +59,7 @@ class DecideStage:
                 self.commits()
             drained = [engine.drain() for engine in self._engines]
             lines = {name: [*lines[name], *rendered(name, drained, [])] for name in lines}
-        return Decided(record_count=stretch.record_count, lines=lines)
+        return Decided(stretch=stretch, lines=lines)
 
     def commits(self) -> list[Commit]:
         """What each partition has to commit: its state at the log's end, before any drain."""

@@ -1,64 +1,210 @@
-"""The demo: a small simulated shop, replayed with the config that Beckon brings along."""
+"""The demo: a simulated shop in three acts, each of them a real run, each of them checked."""
 
 from __future__ import annotations
 
+import shutil
+import sys
 import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from config.load import load
 from connectors.files import output
-from flows.console import Start, close, run_replay
-from flows.exits import PROBLEMS
-from flows.replay import ReplayOptions
+from flows.console import collect_seldom, note_compiling
+from flows.demo_acts import Resumed, Setting, Whole, play_changed, play_resumed, play_whole
+from flows.demo_blocks import (
+    checks_block,
+    difference_block,
+    digests_block,
+    scenes_block,
+    sums_block,
+)
+from flows.demo_change import Change, Difference, changed_config, difference
+from flows.demo_interrupts import LEAVE_SCREEN, SHOW_CURSOR, Interrupts, interrupts
+from flows.demo_live import FRAME_SECONDS, Examples, Progress, Showing
+from flows.demo_screen import at_terminal, line_below, whole_screen
+from flows.exits import DONE, PROBLEMS
+from flows.replay import BATCH_SIZE, Watch, unwatched
 from flows.simulate import SimulateOptions, simulate
-from flows.summary import Summary
 
-USERS, DAYS, SEED = 2_000, 30, 1
+CHANGE = Change(file="journeys/abandoned_cart.toml", threshold="min_cart_value", value=40)
+REHEARSAL = SimulateOptions(users=100, days=3, seed=1)
+REHEARSAL_STOPS = 2
 
 
-def run_demo() -> int:
-    """Simulate, replay, show, check; returns the exit code. The files stay for a look at them."""
+class Play(Struct, frozen=True, kw_only=True):
+    """What is played: a shop of this size; the first act lasts `seconds` at a terminal."""
+
+    users: int = 20_000
+    days: int = 60
+    seed: int = 1
+    seconds: float = 25.0
+    stops: int = 20
+
+
+def run_demo(play: Play) -> int:
+    """Play all acts; returns the exit code. The files stay for a look at them."""
     folder = Path(tempfile.mkdtemp(prefix="beckon-demo-"))
-    events = str(folder / "events.jsonl")
-    click.echo(f"Simulating {USERS:,} users over {DAYS} days into {folder} ...")
-    with output(events) as file:
-        simulate(SimulateOptions(users=USERS, days=DAYS, seed=SEED), file, None)
-    click.echo("Replaying them with the default config ...")
-    names = ("triggers", "decisions", "tags", "profiles", "dead_letters")
-    outputs = {name: str(folder / f"{name}.jsonl") for name in names}
-    options = ReplayOptions(events=(events,), config=load(None), outputs=outputs)
-    summary = run_replay(options, Start.now())
-    code = close(summary, as_json=False)
-    click.echo(f"The files of this demo are in {folder}; triggers.jsonl has the messages.")
-    found = checked(summary, folder)
-    for name, holds in found.items():
-        click.echo(f"{'ok    ' if holds else 'FAILED'} {name}")
-    return code if all(found.values()) else PROBLEMS
+    with interrupts() as held:
+        setting = set_up(play, folder, held)
+        whole, first_holds = first_act(play, setting, held)
+        second_holds = second_act(play, setting, whole, held)
+        user, third_holds = third_act(setting, whole, held)
+        what_next(folder, user)
+    return DONE if first_holds and second_holds and third_holds else PROBLEMS
 
 
-def checked(summary: Summary, folder: Path) -> dict[str, bool]:
-    """What must hold of the demo's files and summary, and whether it does."""
-    sums = list(summary.journeys.values())
-    sent = sum(journey.sent for journey in sums)
-    suppressed = sum(sum(journey.suppressed.values()) for journey in sums)
-    goals = sum(journey.goals for journey in sums)
-    lines = {path.stem: line_count(path) for path in folder.glob("*.jsonl")}
-    dead = sum(summary.dead_letters.values())
+def set_up(play: Play, folder: Path, held: Interrupts) -> Setting:
+    """Compile what is not compiled yet, and simulate the shop."""
+    note_compiling()
+    rehearse(held)
+    options = SimulateOptions(users=play.users, days=play.days, seed=play.seed)
+    say([f"Simulating a shop of {play.users:,} users over {play.days} days into {folder} ..."])
+    setting = new_setting(folder, options, held)
+    collect_seldom()
+    return setting
+
+
+def rehearse(held: Interrupts) -> None:
+    """A small run of everything that is compiled, so that no act has to wait for it."""
+    with tempfile.TemporaryDirectory(prefix="beckon-demo-") as folder:
+        setting = new_setting(Path(folder), REHEARSAL, held)
+        play_whole(setting, unwatched, BATCH_SIZE)
+        play_resumed(setting, REHEARSAL_STOPS, lambda stops: unwatched)
+
+
+def new_setting(folder: Path, options: SimulateOptions, held: Interrupts) -> Setting:
+    """The folder with a log to play, and the default config."""
+    setting = Setting(
+        folder=folder, config=load(None), records=0, seed=options.seed, stop=held.stop
+    )
+    with output(str(setting.log)) as file:
+        simulated = simulate(options, file)
+    return replace(setting, records=simulated.counts["messages"])
+
+
+def first_act(play: Play, setting: Setting, held: Interrupts) -> tuple[Whole, bool]:
+    """The log in one go, live at a terminal; then what it came to."""
+    if at_terminal():
+        batch_size = max(1, round(setting.records / play.seconds * FRAME_SECONDS))
+        with held.holding(LEAVE_SCREEN), whole_screen() as screen:
+            showing = Showing(screen, setting, play.seconds)
+            whole = play_whole(setting, showing.watch, batch_size)
+    else:
+        examples = Examples(setting)
+        with held.holding():
+            whole = play_whole(setting, examples.watch, BATCH_SIZE)
+    days = f"{play.days} days of {whole.users:,} users"
+    say(["", f"1. A shop, live: {days}, {whole.records:,} events, {whole.sent:,} messages"])
+    if not at_terminal():
+        say(scenes_block(examples.told))
+    say(sums_block(whole))
+    return whole, told(whole_checks(setting, whole))
+
+
+def second_act(play: Play, setting: Setting, whole: Whole, held: Interrupts) -> bool:
+    """The same log again, stopped and resumed; whether it gave the same."""
+    say(["", f"2. The same log in other batches, stopped and resumed {play.stops} times"])
+    with progress(setting, held) as shown:
+        resumed = play_resumed(
+            setting, play.stops, lambda stops: shown(f"{stops} of {play.stops} stops")
+        )
+    say(digests_block(whole, resumed))
+    return told(resumed_checks(whole, resumed, play.stops))
+
+
+def third_act(setting: Setting, whole: Whole, held: Interrupts) -> tuple[str, bool]:
+    """The log once more with one threshold changed; also gives a user to look at."""
+    changed = changed_config(setting.folder / "config", CHANGE)
+    values = f"{CHANGE.value} instead of {changed.value_before}"
+    say(["", f"3. What if {CHANGE.threshold} were {values}?"])
+    after = setting.folder / "what-if"
+    after.mkdir()
+    with progress(setting, held) as shown:
+        other = play_changed(setting, changed.config, after, shown("what if"))
+    found = difference(setting.folder, after, (setting.config, changed.config))
+    say(difference_block(changed, found))
+    user = found.example.user if found.example is not None else "USER"
+    return user, told(change_checks(whole, other, found))
+
+
+def what_next(folder: Path, user: str) -> None:
+    """Three commands to go on with, and where everything is."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    beckon = program()
+    say(
+        [
+            "",
+            "Try next:",
+            f"   {beckon} init my-config",
+            f"   {beckon} show {user} --state {folder / 'profiles'}",
+            f"   {beckon} replay {folder / 'events.jsonl'} --config my-config",
+            "",
+            f"The files of this demo are in {folder} ({size / 1e6:,.0f} MB).",
+            "Delete the folder when you have seen enough.",
+        ]
+    )
+
+
+def whole_checks(setting: Setting, whole: Whole) -> dict[str, bool]:
+    """What must hold of the first act."""
     return {
-        "every record of the log was read": lines["events"] == summary.records,
-        "messages were triggered": sent > 0,
-        "each message sent is in triggers.jsonl": lines["triggers"] == sent,
-        "each outcome and goal is in decisions.jsonl": lines["decisions"]
-        == sent + suppressed + goals,
-        "every scheduled stage has exactly one outcome": summary.sums_close,
-        "each user has a profile": lines["profiles"] == summary.users,
-        "each unusable record is in dead_letters.jsonl": lines["dead_letters"] == dead,
+        "every record of the log was read, and messages were sent": whole.records == setting.records
+        and whole.sent > 0,
+        "planned = sent + not sent + to come, for every journey": not any(
+            sums.missing for sums in whole.journeys.values()
+        ),
     }
 
 
-def line_count(path: Path) -> int:
-    """How many lines a file has."""
-    with path.open("rb") as file:
-        return sum(1 for _ in file)
+def resumed_checks(whole: Whole, resumed: Resumed, stops: int) -> dict[str, bool]:
+    """What must hold of the second act."""
+    return {
+        f"{resumed.stops} stops, {resumed.users:,} profiles saved": resumed.stops == stops
+        and resumed.users == whole.users,
+        "the same bytes": resumed.digests == whole.digests,
+    }
+
+
+def change_checks(whole: Whole, other: Whole, found: Difference) -> dict[str, bool]:
+    """What must hold of the third act: the files say what the engine counted."""
+    return {
+        "before - lost + gained = after, as the engine counted": found.before == whole.sent
+        and found.after == other.sent
+        and found.before - found.lost + found.gained == found.after,
+        "the change made a difference": found.lost + found.gained > 0,
+    }
+
+
+def told(checks: Mapping[str, bool]) -> bool:
+    """Print checks; whether all of them hold."""
+    say(checks_block(checks))
+    return all(checks.values())
+
+
+def say(lines: Sequence[str]) -> None:
+    """Print lines."""
+    click.echo("\n".join(lines))
+
+
+@contextmanager
+def progress(setting: Setting, held: Interrupts) -> Iterator[Callable[[str], Watch]]:
+    """Gives watches that show, at a terminal, how far a run is, behind a label."""
+    if not at_terminal():
+        with held.holding():
+            yield lambda label: unwatched
+        return
+    with held.holding(SHOW_CURSOR), line_below() as screen:
+        yield Progress(screen, setting.records).watch
+
+
+def program() -> str:
+    """How this program is called here: by its name, where that is found."""
+    if shutil.which("beckon") is None and Path(sys.argv[0]).name == "beckon":
+        return sys.argv[0]
+    return "beckon"

@@ -7,9 +7,10 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from connectors.columns import DeadLetter
+from connectors.dead_letters import DeadLetterLine
 from flows.decisions import Batch
 
 OUTPUTS = ("triggers", "decisions", "tags", "dead_letters")
@@ -82,19 +83,23 @@ def merged_profiles(partitions: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
 
 
 def dead_letter_line(letter: DeadLetter) -> bytes:
-    """A dead letter as JSON; its value as text, or in base64 where it is not UTF-8.
+    """A dead letter as JSON (see `DeadLetterLine`).
 
     >>> letter = DeadLetter(reason="bad_json", detail="", offset=3, value=b"{")
     >>> dead_letter_line(letter).decode()
     '{"reason":"bad_json","detail":"","offset":3,"value":"{"}'
     """
-    line: dict[str, object] = {
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "offset": letter.offset,
-    }
+    value: str | UnsetType = UNSET
+    value_base64: str | UnsetType = UNSET
     try:
-        line["value"] = letter.value.decode()
+        value = letter.value.decode()
     except UnicodeDecodeError:
-        line["value_base64"] = base64.b64encode(letter.value).decode()
+        value_base64 = base64.b64encode(letter.value).decode()
+    line = DeadLetterLine(
+        reason=letter.reason,
+        detail=letter.detail,
+        offset=letter.offset,
+        value=value,
+        value_base64=value_base64,
+    )
     return msgspec.json.encode(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from threading import Event
@@ -27,6 +27,9 @@ from state.store import Checkpoint, Commit, Store, StoreError
 
 BATCH_SIZE = 20_000
 PROFILES = "profiles"
+
+Watch = Callable[[Decided, Sequence[Engine]], None]
+"""Called with what each stretch led to, and the engines as they then stand."""
 
 
 class ReplayOptions(Struct, frozen=True, kw_only=True):
@@ -55,13 +58,16 @@ class Parts(NamedTuple):
     decide: DecideStage
 
 
-def replay(options: ReplayOptions, stop: Event, progress: Callable[[int], None]) -> Replayed:
-    """Replay the recorded log into outputs and state.
+def unwatched(decided: Decided, engines: Sequence[Engine]) -> None:
+    """The watch of a run that nobody watches."""
 
-    `progress` is called with the number of records of each stretch that is done. Once `stop` is set
-    the run ends between two batches: with a state it is kept as far as it came, without one its
-    outputs are discarded. Outputs appear whole, and before the state is committed, so that a run
-    killed in between is repeated, never lost.
+
+def replay(options: ReplayOptions, stop: Event, watch: Watch) -> Replayed:
+    """Replay the recorded log into outputs and state, watched by `watch`.
+
+    Once `stop` is set the run ends between two batches: with a state it is kept as far as it came,
+    without one its outputs are discarded. Outputs appear whole, and before the state is committed,
+    so that a run killed in between is repeated, never lost.
 
     Raises:
         KeyboardInterrupt: `stop` was set and there is no state to keep the run in.
@@ -70,7 +76,7 @@ def replay(options: ReplayOptions, stop: Event, progress: Callable[[int], None])
     """
     with _store(options) as store:
         parts = _prepare(options, store)
-        records = _run(options, parts, stop, progress)
+        records = _run(options, parts, stop, watch)
         if store is not None:
             for commit in parts.decide.commits():
                 store.commit(_with_sources(commit, parts.log))
@@ -81,6 +87,21 @@ def replay(options: ReplayOptions, stop: Event, progress: Callable[[int], None])
         checkpoint=parts.engines[0].checkpoint,
         interrupted=stop.is_set(),
     )
+
+
+def check_layout(where: str, checkpoint: Checkpoint, config: Config) -> None:
+    """Refuse rows of other features, tags or journeys: they could not be read.
+
+    Raises:
+        StoreError: the state was made with such a config.
+    """
+    if checkpoint.layout != layout_digest(config):
+        raise StoreError(
+            where,
+            expected=f"profiles laid out for the config {config.version}",
+            got=f"profiles laid out for the config {checkpoint.config_version}",
+            fix="use the config that the state was made with, or replay the log into a new state",
+        )
 
 
 def _store(options: ReplayOptions) -> closing[FileStore] | nullcontext[None]:
@@ -125,13 +146,7 @@ def _engine(
     snapshot = store.load(partition) if store is not None else None
     if snapshot is None:
         return Engine(options.config, partition=partition), None
-    if snapshot.checkpoint.layout != layout_digest(options.config):
-        raise StoreError(
-            str(options.state),
-            expected=f"profiles laid out for the config {options.config.version}",
-            got=f"profiles laid out for the config {snapshot.checkpoint.config_version}",
-            fix="use the config that the state was made with, or replay the log into a new state",
-        )
+    check_layout(str(options.state), snapshot.checkpoint, options.config)
     return Engine(options.config, partition=partition, snapshot=snapshot), snapshot.checkpoint
 
 
@@ -152,14 +167,14 @@ def _log(options: ReplayOptions, begin: Checkpoint | None) -> RecordedLog:
     )
 
 
-def _run(options: ReplayOptions, parts: Parts, stop: Event, progress: Callable[[int], None]) -> int:
+def _run(options: ReplayOptions, parts: Parts, stop: Event, watch: Watch) -> int:
     """Run the flow into the outputs; returns the number of records that were consumed."""
     records = 0
 
     def count(decided: Decided) -> None:
         nonlocal records
-        records += decided.record_count
-        progress(decided.record_count)
+        records += decided.stretch.record_count
+        watch(decided, parts.engines)
 
     stages = Stages(decode=parts.decode.decode, route=parts.decide.route, apply=parts.decide.apply)
     with ExitStack() as stack:

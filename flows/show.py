@@ -1,4 +1,4 @@
-"""Tables for a person at a terminal: of a replay, of a config folder, of counts."""
+"""Tables and trees for a person at a terminal."""
 
 from __future__ import annotations
 
@@ -8,24 +8,38 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from config.places import printable
+from flows.branches import Branch
 
 if TYPE_CHECKING:
-    from config.schema import Config
     from flows.summary import Summary
 
 WIDTH_WITHOUT_TERMINAL = 100
 
 
 def show(tables: list[RenderableType], *, on_stderr: bool = False) -> None:
-    """Print tables, one below the other, plainly where there is no terminal."""
+    """Print tables, one below the other, plainly where there is no terminal.
+
+    What the terminal's encoding cannot say appears as a question mark.
+    """
     console = Console(stderr=on_stderr, highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = WIDTH_WITHOUT_TERMINAL
     # Written by ourselves: rich would end the process where a reader has left.
     with console.capture() as printed:
         console.print(*tables, sep="\n")
-    console.file.write(printed.get())
+    console.file.write(printed.get().encode(console.encoding, "replace").decode(console.encoding))
     console.file.flush()
+
+
+def drawn(branch: Branch) -> Tree:
+    """A tree with its branches; what could steer a terminal is left out of its texts."""
+    tree = Tree(Text("\n".join(map(printable, branch.text.split("\n")))))
+    tree.children = [drawn(below) for below in branch.branches]
+    return tree
 
 
 def summary_tables(summary: Summary) -> list[RenderableType]:
@@ -48,23 +62,6 @@ def counts_table(title: str, counts: Mapping[str, int]) -> Table:
     for name, count in counts.items():
         table.add_row(name, f"{count:,}")
     return table
-
-
-def config_tables(config: Config, bytes_per_user: Mapping[str, int]) -> list[RenderableType]:
-    """What a config folder holds, and what each part of a profile costs in memory."""
-    return [
-        counts_table(
-            f"config {config.version}",
-            {
-                "events": len(config.events),
-                "features": len(config.features),
-                "tags": sum(tag.rule is not None for tag in config.tags),
-                "journeys": len(config.journeys),
-            },
-        ),
-        _journeys_held(config),
-        _feature_table(config, bytes_per_user),
-    ]
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
@@ -113,23 +110,4 @@ def _suppressed_table(summary: Summary) -> Table:
     for name, sums in summary.journeys.items():
         for reason, count in sums.suppressed.items():
             table.add_row(f"{name}, {reason}", f"{count:,}")
-    return table
-
-
-def _journeys_held(config: Config) -> Table:
-    table = Table("journey", "status", "stages", "about", box=SIMPLE_HEAD)
-    for journey in config.journeys:
-        stages = ", ".join(stage.name for stage in journey.stages)
-        table.add_row(journey.name, journey.status, stages, journey.about)
-    return table
-
-
-def _feature_table(config: Config, bytes_per_user: Mapping[str, int]) -> Table:
-    kinds = {feature.name: feature.kind for feature in config.features}
-    table = Table("bytes per user", "kind", box=SIMPLE_HEAD)
-    table.add_column("bytes", justify="right")
-    for name, count in bytes_per_user.items():
-        table.add_row(name, kinds.get(name, "-"), f"{count:,}")
-    table.add_section()
-    table.add_row("all", "", f"{sum(bytes_per_user.values()):,}")
     return table

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.simulate_customers import Customers, Visits, weekday_of
+from flows.simulate_customers import Customers, Visits
+from flows.simulate_days import Day
 from flows.simulate_events import (
     DAY_MS,
     HOUR_MS,
@@ -56,18 +57,14 @@ def aftermath(events: Events, visits: Visits, random: np.random.Generator) -> Ev
     )
 
 
-def mails(customers: Customers, day: tuple[int, int], random: np.random.Generator) -> Events:
-    """The day's newsletters and what their readers do; who unsubscribes gets no more of them.
-
-    `day`: its number in the simulation, and its first instant in ms.
-    """
-    number, day_ms = day
-    if weekday_of(day_ms // DAY_MS) not in MAIL_WEEKDAYS:
+def mails(customers: Customers, day: Day, random: np.random.Generator) -> Events:
+    """The day's newsletters and what their readers do; who unsubscribes gets no more of them."""
+    if day.weekday not in MAIL_WEEKDAYS:
         return _events(np.zeros(0, np.int64), Kind.DELIVERED, np.zeros(0, np.int64))
-    known = (customers.arrival_day < number) & ~customers.guest & ~customers.unsubscribed
+    known = (customers.arrival_day < day.number) & ~customers.guest & ~customers.unsubscribed
     user = np.flatnonzero(known & (random.random(customers.count) < MAIL_SHARE))
     state = np.where(customers.churned[user], len(OPENS) - 1, customers.mood[user])
-    delivered = day_ms + MAIL_FROM_MS + random.integers(0, MAIL_SPREAD_MS, len(user))
+    delivered = day.at_ms + MAIL_FROM_MS + random.integers(0, MAIL_SPREAD_MS, len(user))
     draw = random.random((3, len(user)))
     opened = delivered + (OPENED_MS_MEDIAN * random.exponential(1.4, len(user))).astype(np.int64)
     reacted = opened + random.integers(REACTION_MS_MIN, REACTION_MS_MAX, len(user))
@@ -84,12 +81,11 @@ def mails(customers: Customers, day: tuple[int, int], random: np.random.Generato
     )
 
 
-def pushes(customers: Customers, day: tuple[int, int], random: np.random.Generator) -> Events:
+def pushes(customers: Customers, day: Day, random: np.random.Generator) -> Events:
     """The day's push notifications to those who have the app, and the taps on them."""
-    number, day_ms = day
-    has_app = (customers.arrival_day < number) & customers.app
+    has_app = (customers.arrival_day < day.number) & customers.app
     user = np.flatnonzero(has_app & (random.random(customers.count) < PUSH_SHARE))
-    received = day_ms + PUSH_FROM_MS + random.integers(0, PUSH_SPREAD_MS, len(user))
+    received = day.at_ms + PUSH_FROM_MS + random.integers(0, PUSH_SPREAD_MS, len(user))
     taps = (random.random(len(user)) < TAPS) & ~customers.churned[user]
     tapped = received + random.integers(REACTION_MS_MIN, REACTION_MS_MAX, len(user))
     return joined(

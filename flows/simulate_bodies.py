@@ -7,17 +7,23 @@ import numpy as np
 from flows.simulate_catalog import CATEGORIES, ITEMS, category_of, item_prices
 from flows.simulate_customers import COUNTRIES, Customers
 from flows.simulate_events import ITEM_MASK, Events, Kind, unpacked
+from flows.simulate_names import first_name
 
 WEB = '"context":{"library":{"name":"web"}},'
 SERVER = '"context":{"library":{"name":"server"}},'
 PAGE = '{"type":"page","name":"%s","properties":{"url":"https://shop.example/%s"},' + WEB
-IDENTIFY = '{"type":"identify","traits":{"country":"%s","email_unsubscribed":%s},' + WEB
+IDENTIFY = (
+    '{"type":"identify","traits":{"first_name":"%s","country":"%s","email_unsubscribed":%s},' + WEB
+)
 TRACK = '{"type":"track","event":"%s","properties":{%s},'
 
 ONE_CART = '"cart_id":"c%(user)d-%(cart)d"'
 ONE_ORDER = '"order_id":"o%(user)d-%(cart)d"'
 TOTAL = '"total":%(value)s,"currency":"%(currency)s"'
 PRODUCTS = '"products":[%(products)s]'
+PROMOTION = '"promotion_id":"free-shipping","name":"Free shipping"'
+COUPON = f'{ONE_ORDER},{ONE_CART},"coupon_id":"free-shipping"'
+"""It takes off the shipping, which is in no total."""
 
 WITH_CART: dict[int, str] = {
     Kind.ADDED: TRACK % ("Product Added", ONE_CART + ',%(first)s,"currency":"%(currency)s"') + WEB,
@@ -27,11 +33,18 @@ WITH_CART: dict[int, str] = {
     % ("Checkout Started", ONE_ORDER + ',"value":%(value)s,"currency":"%(currency)s"')
     + WEB,
     Kind.ORDER: TRACK % ("Order Completed", f"{ONE_ORDER},{ONE_CART},{TOTAL},{PRODUCTS}") + WEB,
+    Kind.COUPON_ENTERED: TRACK % ("Coupon Entered", COUPON) + WEB,
+    Kind.COUPON_APPLIED: TRACK % ("Coupon Applied", COUPON) + WEB,
     Kind.REFUNDED: TRACK % ("Order Refunded", f"{ONE_ORDER},{TOTAL},{PRODUCTS}") + SERVER,
     Kind.CANCELLED: TRACK % ("Order Cancelled", f"{ONE_ORDER},{TOTAL},{PRODUCTS}") + SERVER,
 }
 """Templates of the events about carts and orders; an order is named after the cart it empties."""
 
+BY_CUSTOMER = {
+    Kind.SIGNED_UP: ("Signed Up", ""),
+    Kind.PROMOTION_VIEWED: ("Promotion Viewed", PROMOTION),
+    Kind.PROMOTION_CLICKED: ("Promotion Clicked", PROMOTION),
+}
 BY_SERVER = {
     Kind.DELIVERED: ("Email Delivered", '"campaign":{"name":"newsletter"}'),
     Kind.OPENED: ("Email Opened", '"campaign":{"name":"newsletter"}'),
@@ -85,8 +98,9 @@ class Bodies:
     def _identify(self, events: Events, bodies: list[str]) -> None:
         for kind, unsubscribed in ((Kind.IDENTIFY, "false"), (Kind.UNSUBSCRIBED_IDENTIFY, "true")):
             for row in np.flatnonzero(events.kind == kind).tolist():
-                country = COUNTRIES[self._country[events.user[row]]]
-                bodies[row] = IDENTIFY % (country, unsubscribed)
+                user = int(events.user[row])
+                country = COUNTRIES[self._country[user]]
+                bodies[row] = IDENTIFY % (first_name(user), country, unsubscribed)
 
     def _table(self, categories: list[str]) -> list[str]:
         """By kind x (ITEMS + 1) + the code of an item (its number + 1; 0 is none)."""
@@ -101,6 +115,8 @@ class Bodies:
                 for product in ["", *self._products]
             ],
         }
+        for kind, (name, properties) in BY_CUSTOMER.items():
+            texts[kind] = [_track(name, properties)] * len(names)
         for kind, (name, properties) in BY_SERVER.items():
             texts[kind] = [TRACK % (name, properties) + SERVER] * len(names)
         rendered_otherwise = [""] * len(names)

@@ -40,6 +40,11 @@ class Kind(IntEnum):
     UNSUBSCRIBED_IDENTIFY = 16
     PUSHED = 17
     TAPPED = 18
+    SIGNED_UP = 19
+    PROMOTION_VIEWED = 20
+    PROMOTION_CLICKED = 21
+    COUPON_ENTERED = 22
+    COUPON_APPLIED = 23
 
 
 class Events(NamedTuple):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flows.simulate_catalog import pick_categories, pick_items
 from flows.simulate_customers import Customers, Flags, Visits
+from flows.simulate_days import Day
 from flows.simulate_events import (
     HOUR_MS,
     LINE_BITS,
@@ -33,6 +34,12 @@ SAME_CATEGORY = 0.75
 SECOND_ADD, THIRD_ADD, ADDS_MAX = 0.35, 0.12, 3
 TAKES_TWO = 0.15
 REMOVES, LOOKS_AT_CART, LEAVES_AT_CHECKOUT = 0.2, 0.4, 0.18
+SEES_PROMOTION, FOLLOWS_PROMOTION = 0.7, 0.3
+"""Of the visits on a campaign's days, and of those who see it."""
+
+COUPON_SHARES = np.array([[0.0, 0.4], [0.35, 0.8]])
+"""Orders with a coupon, on plain days and a campaign's, of most customers and bargain hunters."""
+
 STEP_MS_MIN, STEP_MS_MEAN = 900, 24_000
 CART_DAYS = 3
 """A cart that nobody touched for longer is gone; the next one has a new id."""
@@ -48,25 +55,21 @@ class _Block(NamedTuple):
 
 
 def visit_events(
-    customers: Customers, visits: Visits, day: tuple[int, int], random: np.random.Generator
+    customers: Customers, visits: Visits, day: Day, random: np.random.Generator
 ) -> Events:
-    """All events of a day's visits, unsorted; carts of the customers are those after it.
-
-    `day`: its number in the simulation, and its first instant in ms.
-    """
-    number, day_ms = day
+    """All events of a day's visits, unsorted; carts of the customers are those after it."""
     user, count = visits.user, len(visits.user)
     category = pick_categories(customers, user, random)
-    _renew_carts(customers, user[visits.cart], number)
+    _renew_carts(customers, user[visits.cart], day.number)
     adds = 1 + (random.random(count) < SECOND_ADD) + (random.random(count) < THIRD_ADD)
     adds = np.where(visits.cart, adds, 0)
     blocks = [_browsing(customers, user, category, random)]
     blocks += _adding(customers, user, (category, adds), random)
     blocks.append(_removing(customers, user, adds, random))
-    blocks += _deciding(customers, visits, random)
-    start = day_ms + _times_of_day(customers.hour_shift[user], random)
+    blocks += _deciding(customers, visits, day, random)
+    start = day.at_ms + _times_of_day(customers.hour_shift[user], random)
     cart = customers.cart_number[user]
-    customers.cart_day[user[visits.cart]] = number
+    customers.cart_day[user[visits.cart]] = day.number
     customers.cart_lines[user[visits.order]] = 0
     return _in_sequence(blocks, (user, cart, start), random)
 
@@ -125,21 +128,31 @@ def _removing(
     return _Block(visit, np.full(len(visit), 2.0), Kind.REMOVED, lines & LINE_MASK)
 
 
-def _deciding(customers: Customers, visits: Visits, random: np.random.Generator) -> list[_Block]:
-    """The rest of each visit: landing, first identification, cart, checkout, order."""
+def _deciding(
+    customers: Customers, visits: Visits, day: Day, random: np.random.Generator
+) -> list[_Block]:
+    """The rest of each visit: landing, campaign, signing up, cart, checkout, coupon, order."""
     count = len(visits.user)
     lines = customers.cart_lines[visits.user]
     assert np.all(lines[visits.cart] != 0), "a cart that was filled holds something"
-    draw = random.random((2, count))
+    draw = random.random((5, count))
     checkout = visits.order | visits.cart & (draw[0] < LEAVES_AT_CHECKOUT)
     looks = visits.order | visits.cart & (draw[1] < LOOKS_AT_CART)
+    sees = (draw[2] < SEES_PROMOTION) & day.campaign
     identified = visits.first & ~customers.guest[visits.user]
+    shares = COUPON_SHARES[int(day.campaign), customers.bargain[visits.user].astype(np.int64)]
+    coupon = visits.order & (draw[4] < shares)
     everyone = np.ones(count, bool)
     plan: tuple[tuple[Flags, float, int, Integers | None], ...] = (
         (everyone, 0.0, Kind.PAGE, None),
-        (identified, 0.5, Kind.IDENTIFY, None),
+        (sees, 0.2, Kind.PROMOTION_VIEWED, None),
+        (sees & (draw[3] < FOLLOWS_PROMOTION), 0.3, Kind.PROMOTION_CLICKED, None),
+        (identified, 0.5, Kind.SIGNED_UP, None),
+        (identified, 0.6, Kind.IDENTIFY, None),
         (looks, 3.0, Kind.CART_VIEWED, lines),
         (checkout, 4.0, Kind.CHECKOUT, lines),
+        (coupon, 4.3, Kind.COUPON_ENTERED, lines),
+        (coupon, 4.6, Kind.COUPON_APPLIED, lines),
         (visits.order, 5.0, Kind.ORDER, lines),
         (visits.order, 6.0, Kind.PAGE, None),
     )

@@ -47,7 +47,7 @@ class Routed(Struct, frozen=True, kw_only=True):
 class Decided(Struct, frozen=True, kw_only=True):
     """What a stretch led to: the JSON lines of each output that was asked for."""
 
-    record_count: int
+    stretch: Stretch
     lines: Mapping[str, list[bytes]]
 
 

@@ -33,12 +33,11 @@ from state.store import (
     StoreError,
     check_partition,
     check_partitions,
-    check_user_count,
-    decode_checkpoint,
     last_commit,
     must_write,
     pieces_of,
 )
+from state.stored import StoredPartition, partition_path, stored_partitions
 
 SPARE_ENTRIES = 10_000
 """A file is written anew once it holds more than two entries per user and these."""
@@ -78,16 +77,11 @@ class FileStore:
 
     def load(self, partition: int) -> Snapshot | None:
         """See `Store.load`."""
-        path = self._path(partition)
         tail = self._find_tail(partition)
         if tail is None:
             return None
-        rows: dict[bytes, bytes] = {}
-        for piece in read_pieces(path, end=tail.end):
-            rows.update(piece.rows)
-        checkpoint = decode_checkpoint(tail.seal.last.checkpoint)
-        check_user_count(str(path), checkpoint, len(rows))
-        return Snapshot(checkpoint=checkpoint, rows=list(rows.items()), outbox=_outbox(path, tail))
+        with self._path(partition).open("rb") as file:
+            return StoredPartition(file, tail).snapshot()
 
     def commit(self, commit: Commit) -> None:
         """See `Store.commit`. On return the commit is on disk.
@@ -120,14 +114,15 @@ class FileStore:
     def _path(self, partition: int) -> Path:
         assert self._lock >= 0, "a closed store must not be used"
         check_partition(str(self._directory), partition, self._partitions)
-        return self._directory / f"partition-{partition}.state"
+        return partition_path(self._directory, partition)
 
     def _find_tail(self, partition: int) -> Tail | None:
         """The last commit, from memory, or where this is the first question, from the file."""
         path = self._path(partition)
         if partition not in self._tails and path.exists():
             check_partitions(str(path), stored=read_file_header(path)[1], asked=self._partitions)
-            tail = find_tail(path)
+            with path.open("rb") as file:
+                tail = find_tail(file)
             unfinished = path.stat().st_size - tail.end
             if unfinished:
                 log.warning("%s: passing over %d bytes of an unfinished commit", path, unfinished)
@@ -150,17 +145,6 @@ class FileStore:
         return tail
 
 
-def stored_partitions(directory: Path) -> int | None:
-    """How many partitions the state in `directory` was made for; None if there is no state.
-
-    Raises:
-        StoreError: a file there is damaged.
-    """
-    for path in sorted(directory.glob("partition-*.state")):
-        return read_file_header(path)[1]
-    return None
-
-
 def _append(path: Path, tail: Tail, pieces: Iterable[Piece], last: LastCommit) -> Tail:
     """Write a commit behind `tail`, in the place of anything unfinished that lies there."""
     with path.open("r+b") as file:
@@ -171,22 +155,15 @@ def _append(path: Path, tail: Tail, pieces: Iterable[Piece], last: LastCommit) -
 
 def _current_pieces(path: Path, tail: Tail) -> Iterator[Piece]:
     """What is in force of all that the file holds: the last row of each user, the last outbox."""
-    latest = {user: number for number, (user, _) in enumerate(_rows(path, tail))}
-    rows = (row for number, row in enumerate(_rows(path, tail)) if latest[row[0]] == number)
-    while group := list(islice(rows, PIECE_ROWS)):
-        yield Piece(group, [])
-    for piece in read_pieces(path, start=tail.seal.start, end=tail.end):
-        yield Piece([], piece.outbox)
-
-
-def _rows(path: Path, tail: Tail) -> Iterator[tuple[bytes, bytes]]:
-    for piece in read_pieces(path, end=tail.end):
-        yield from piece.rows
-
-
-def _outbox(path: Path, tail: Tail) -> list[bytes]:
-    pieces = read_pieces(path, start=tail.seal.start, end=tail.end)
-    return [entry for piece in pieces for entry in piece.outbox]
+    with path.open("rb") as file:
+        stored = StoredPartition(file, tail)
+        latest = {user: number for number, (user, _) in enumerate(stored.entries())}
+        entries = enumerate(stored.entries())
+        rows = (row for number, row in entries if latest[row[0]] == number)
+        while group := list(islice(rows, PIECE_ROWS)):
+            yield Piece(group, [])
+        for piece in read_pieces(file, start=tail.seal.start, end=tail.end):
+            yield Piece([], piece.outbox)
 
 
 def _lock(directory: Path) -> int:

@@ -11,7 +11,6 @@ leaves behind the last seal is no commit; damage before a later seal is damage, 
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -29,6 +28,8 @@ PIECE = b"BKp\n"
 SEAL = b"BKs\n"
 CHECKSUM_BYTES = 16
 PAYLOAD_BYTES_MAX = 1 << 28
+BLOCK_BYTES = 1 << 20
+"""Bytes at a time in which seals are looked for behind damage."""
 
 FILE_HEADER = struct.Struct(f"<8sHHH{CHECKSUM_BYTES}s")
 FRAME_START = struct.Struct("<4sI")
@@ -106,21 +107,23 @@ def write_commit(
     return Tail(seal=seal, end=file.tell())
 
 
-def find_tail(path: Path) -> Tail:
+def find_tail(file: BinaryIO) -> Tail:
     """Read the whole file and find its last whole commit; what follows it was never committed.
+
+    A run may write to the file meanwhile: a commit made meanwhile counts whole or not at all.
 
     Raises:
         StoreError: there is no whole commit (a file appears with one in it, so it was damaged), or
             there is one behind a damaged one.
     """
+    size = file.seek(0, os.SEEK_END)
     tail = None
-    with path.open("rb") as file:
-        for found in _tails(file):
-            tail = found
-        damage = _damaged_commit(file, tail)
+    for found in _tails(file):
+        tail = found
+    damage = _damaged_commit(file, tail, size)
     if tail is None or damage is not None:
         raise StoreError(
-            str(path),
+            file.name,
             expected="whole commits",
             got=f"a damaged one at byte {FILE_HEADER.size if damage is None else damage}",
             fix="restore a copy, or replay the log into a new directory",
@@ -128,16 +131,15 @@ def find_tail(path: Path) -> Tail:
     return tail
 
 
-def read_pieces(path: Path, *, start: int = FILE_HEADER.size, end: int) -> Iterator[Piece]:
+def read_pieces(file: BinaryIO, *, start: int = FILE_HEADER.size, end: int) -> Iterator[Piece]:
     """The pieces from `start` to `end`, places that `find_tail` has found and checked."""
     decoder = msgspec.msgpack.Decoder(Piece)
-    with path.open("rb") as file:
-        file.seek(start)
-        while file.tell() < end:
-            marker, length, _ = FRAME_HEADER.unpack(file.read(FRAME_HEADER.size))
-            payload = file.read(length)
-            if marker == PIECE:
-                yield decoder.decode(payload)
+    file.seek(start)
+    while file.tell() < end:
+        marker, length, _ = FRAME_HEADER.unpack(file.read(FRAME_HEADER.size))
+        payload = file.read(length)
+        if marker == PIECE:
+            yield decoder.decode(payload)
 
 
 def _tails(file: BinaryIO) -> Iterator[Tail]:
@@ -156,20 +158,33 @@ def _tails(file: BinaryIO) -> Iterator[Tail]:
         yield Tail(seal=seal, end=start)
 
 
-def _damaged_commit(file: BinaryIO, tail: Tail | None) -> int | None:
-    """Where the damaged commit starts that a whole one follows, if there is one."""
+def _damaged_commit(file: BinaryIO, tail: Tail | None, size: int) -> int | None:
+    """Where the damaged commit starts that a whole one follows, of the first `size` bytes."""
     start = tail.end if tail else FILE_HEADER.size
-    if file.seek(0, 2) <= start:
-        return None
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        place = content.find(SEAL, start)
-        while place >= 0:
-            file.seek(place)
-            found = _read_frame(file)
-            if found and msgspec.msgpack.decode(found[1], type=Seal).start > start:
-                return start
-            place = content.find(SEAL, place + 1)
+    for place in _seals(file, start, size):
+        file.seek(place)
+        found = _read_frame(file)
+        if found and msgspec.msgpack.decode(found[1], type=Seal).start > start:
+            return start
     return None
+
+
+def _seals(file: BinaryIO, start: int, end: int) -> Iterator[int]:
+    """Each place from `start` to `end` where a seal may begin, read block by block.
+
+    (Not through a memory map: of a file that another process cuts that would kill this one.)
+    """
+    while start < end:
+        file.seek(start)
+        block = file.read(min(BLOCK_BYTES, end - start))
+        place = block.find(SEAL)
+        while place >= 0:
+            yield start + place
+            place = block.find(SEAL, place + 1)
+        if start + len(block) >= end or len(block) < len(SEAL):
+            return
+        # A marker may lie across the border of two blocks.
+        start += len(block) - len(SEAL) + 1
 
 
 def _frame(marker: bytes, payload: bytes) -> bytes:

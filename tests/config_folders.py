@@ -8,6 +8,7 @@ from pathlib import Path
 from config.load import PACKAGED, load
 from config.problems import ConfigError, Problem
 
+SHOP = Path(__file__).with_name("shop")
 MINIMAL = {
     "shop.toml": 'currency = "EUR"\nzone = "UTC"\n',
     "events.toml": '["Product Viewed"]\nfields = { item = "product_id" }\n',
@@ -27,6 +28,11 @@ def copy_defaults(directory: Path) -> Path:
     """A folder `shop` in `directory` with the default TOML files."""
     ignore = shutil.ignore_patterns("*.py", "__pycache__")
     return Path(shutil.copytree(PACKAGED, directory / "shop", ignore=ignore))
+
+
+def copy_shop(directory: Path) -> Path:
+    """A folder `shop` in `directory` with a shop that stays as it is while the defaults change."""
+    return Path(shutil.copytree(SHOP, directory / "shop"))
 
 
 def edit(folder: Path, file: str, old: str, new: str) -> None:

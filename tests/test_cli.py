@@ -78,7 +78,7 @@ def test_help_is_there_at_once_and_names_all_commands(run: Run) -> None:
     assert cpu_seconds("--help") < HELP_CPU_SECONDS
     shown = run("--help")
     assert shown.code == 0
-    for command in ("check", "import", "simulate", "replay", "demo"):
+    for command in ("check", "import", "simulate", "replay", "show", "audience", "demo"):
         assert command in shown.out
         assert run(command, "--help").code == 0
 
@@ -108,12 +108,23 @@ def test_check_lists_every_problem_with_file_place_and_nearest_name(
     journey = own_config / "journeys" / "win_back.toml"
     journey.write_text(journey.read_text().replace("lifecycle.at_risk", "lifecyle.at_risk"))
     found = run("check", "--config", own_config)
-    assert (found.code, found.out) == (1, "")
-    assert "tags.toml" in found.err
-    assert "did you mean 'cart_items'?" in found.err
-    assert "did you mean 'lifecycle.at_risk'?" in found.err
-    assert "$.entry.tag" in found.err
-    assert len(found.err.splitlines()) == 2
+    assert (found.code, found.err) == (1, "")
+    assert "2 problems in 2 files" in found.out
+    assert "[intent] cart, line " in found.out
+    assert "fix: write cart_items" in found.out
+    assert "[entry] tag, line " in found.out
+    assert 'fix: write "lifecycle.at_risk"' in found.out
+
+
+def test_other_commands_list_the_problems_of_a_config_one_a_line(
+    run: Run, own_config: Path, log: Path
+) -> None:
+    tags = own_config / "tags.toml"
+    tags.write_text(tags.read_text().replace("cart_items > 0", "cart_itms > 0"))
+    refused = run("replay", log, "--config", own_config)
+    assert (refused.code, refused.out) == (1, "")
+    assert "did you mean 'cart_items'? - at $.intent.cart" in refused.err
+    assert len(refused.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,20 @@ import pytest
 from msgspec import Struct
 
 import config
+from config.problems import Problem
 from connectors.reasons import REASONS as DEAD_LETTER_REASONS
 from flows import exits
+from flows.check import Checked
 from flows.cli import beckon
+from flows.config_tree import FeatureBytes
 from flows.output import REASONS as SUPPRESSION_REASONS
+from flows.problem_tree import problem_tree
 from flows.summary import JourneySums, Measured, Summary
+from tests.config_folders import copy_shop, edit, problems_of
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-CONFIG_PAGE = (ROOT / "docs" / "config.md").read_text()
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 PATIENCE_SECONDS = 300
@@ -117,6 +121,29 @@ def test_every_key_of_the_summary_is_documented(struct: type[Struct]) -> None:
         assert f"`{key}`" in section, key
 
 
+@pytest.mark.parametrize("struct", [Checked, FeatureBytes, Problem])
+def test_every_key_of_the_check_is_documented(struct: type[Struct]) -> None:
+    section = OPERATIONS.split("\n## The keys of `beckon check --json`\n", 1)[1].split("\n## ", 1)[
+        0
+    ]
+    for key in struct.__struct_fields__:
+        assert f"`{key}`" in section, key
+
+
+def test_the_tree_of_problems_in_the_docs_is_what_is_drawn(tmp_path: Path) -> None:
+    folder = copy_shop(tmp_path)
+    edit(folder, "tags.toml", '"spend_365d >= vip_spend"', '"spend_36d >= vip_spend"')
+    edit(folder, "journeys/win_back.toml", '"7d"', '"1 week"')
+    tree = problem_tree(str(folder), problems_of(folder))
+    (section,) = re.findall(r"```text\nmy-config: .*?\n(.*?)```", OPERATIONS, re.DOTALL)
+    told = [line.strip("│├└─ ") for line in section.splitlines()]
+    assert told == [
+        line
+        for file in tree.branches
+        for line in (file.text, *(part for one in file.branches for part in one.text.split("\n")))
+    ]
+
+
 def test_every_reason_is_documented() -> None:
     section = OPERATIONS.split("\n## Reasons\n", 1)[1].split("\n## ", 1)[0]
     documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
@@ -132,23 +159,6 @@ def test_every_environment_variable_is_documented() -> None:
     }
     documented = {row[0].strip("`") for row in table_under("Environment", OPERATIONS)}
     assert documented == named
-
-
-def test_every_key_of_the_config_language_is_documented() -> None:
-    keys = {
-        key
-        for path in (ROOT / "config").glob("*.py")
-        for key in re.findall(r"\b(?:table|own)\.[a-z_]+\(\s*\"([a-z_]+)\"", path.read_text())
-    }
-    assert len(keys) > 30
-    assert not [key for key in sorted(keys) if not in_code(key, CONFIG_PAGE)]
-
-
-def test_every_feature_kind_is_documented() -> None:
-    from config.features import READERS
-
-    for kind in READERS:
-        assert in_code(kind, CONFIG_PAGE.split("| kind |", 1)[1]), kind
 
 
 def test_the_glossary_gives_each_word_one_meaning_in_order() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.durations import UNITS_MS, format_duration, parse_duration
+from config.durations import UNITS_MS, format_duration, nearest_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,22 @@ def test_what_is_formatted_reads_back_as_the_same_duration(count: int, unit: str
 def test_no_text_is_too_strange_to_be_refused(text: str) -> None:
     duration_ms = parse_duration(text)
     assert duration_ms is None or duration_ms >= 0
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        *(
+            ("1 day", "1d"),
+            ("2 hours", "2h"),
+            ("1.5h", "90m"),
+            ("30 Min.", "30m"),
+            ("1 week", "7d"),
+        ),
+        *(("1 year", "365d"), ("90sec", "90s")),
+        *(("1M", None), ("1 month", None), ("7", None), ("soon", None), ("0.1s", None), ("", None)),
+    ],
+)
+def test_the_duration_that_is_probably_meant_is_known(text: str, meant: str | None) -> None:
+    assert nearest_duration(text) == meant
+    assert meant is None or parse_duration(meant)

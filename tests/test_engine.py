@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from connectors.columns import Columns
 from flows.engine import Stages, run
-from flows.slices import Decided, Slice, no_records
+from flows.slices import Decided, Slice, Stretch, no_records
 
 
 def numbered(count: int) -> Iterator[Slice]:
@@ -31,7 +32,14 @@ class Passing:
 
     def stages(self) -> Stages:
         def decided(item: Any) -> Decided:
-            return Decided(record_count=cast(Slice, item).next_offset, lines={})
+            stretch = Stretch(
+                columns=cast(Columns, None),
+                dead_letters=[],
+                record_count=cast(Slice, item).next_offset,
+                clock_ms=0,
+                next_offset=0,
+            )
+            return Decided(stretch=stretch, lines={})
 
         return Stages(decode=self.decode, route=lambda stretch: cast(Any, stretch), apply=decided)
 
@@ -40,8 +48,8 @@ def test_every_slice_reaches_every_sink_in_order() -> None:
     first: list[int] = []
     second: list[int] = []
     sinks = {
-        "first": lambda decided: first.append(decided.record_count),
-        "second": lambda decided: second.append(decided.record_count),
+        "first": lambda decided: first.append(decided.stretch.record_count),
+        "second": lambda decided: second.append(decided.stretch.record_count),
     }
     run(numbered(20), Passing(skip=7).stages(), sinks)
     assert first == second == [number for number in range(20) if number != 7]
@@ -53,7 +61,11 @@ def test_what_a_stage_raises_is_raised_whole_and_nothing_runs_after_it(
     passing = Passing(fail_at=3)
     written: list[int] = []
     with pytest.raises(OSError, match="No space left") as raised:
-        run(numbered(9), passing.stages(), {"sink": lambda item: written.append(item.record_count)})
+        run(
+            numbered(9),
+            passing.stages(),
+            {"sink": lambda decided: written.append(decided.stretch.record_count)},
+        )
     assert raised.value.filename == "somewhere"
     assert passing.seen == [0, 1, 2, 3]
     assert written == [0, 1, 2]

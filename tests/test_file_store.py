@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from state.file_store import SPARE_ENTRIES, FileStore, stored_partitions
+from state.file_store import SPARE_ENTRIES, FileStore
 from state.frames import FILE_HEADER, file_header
 from state.store import PIECE_ROWS, Commit, Snapshot, StoreConflict, StoreError
+from state.stored import stored_partitions
 from tests.test_store_contract import commit_after, stored
 
 

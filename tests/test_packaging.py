@@ -33,7 +33,7 @@ def test_the_wheel_holds_all_modules_and_the_default_config(tmp_path: Path) -> N
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix in (".py", ".toml")
+        if path.suffix in (".py", ".toml", ".json")
     }
     assert not wanted - held
     assert any(name.endswith("LICENSE") for name in held)

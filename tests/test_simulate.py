@@ -5,42 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from datetime import datetime
-from io import BytesIO
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
 from config.load import load
-from flows.simulate import START_MS, SimulateOptions, simulate
+from flows.simulate import START_MS, SimulateOptions
+from flows.simulate_days import Campaign, Change
 from flows.simulate_delivery import Rates
 from flows.simulate_events import DAY_MS, Kind, line_of, unpacked, with_line
+from flows.simulate_names import first_name
 from flows.simulate_poison import POISONS
 from tests import reference_decoder
+from tests.simulated import (
+    FAULTLESS,
+    Log,
+    happened_at,
+    log_of,
+    milliseconds,
+    profile,
+    simulated,
+)
 
-FAULTLESS = Rates(late=0, duplicate=0, reordered=0, broken=0)
-
-
-class Log(NamedTuple):
-    """A simulated log, in order of its lines."""
-
-    lines: Sequence[bytes]
-    truth: Sequence[Any]
-    counts: dict[str, int]
-
-    def messages(self) -> list[Any]:
-        return [json.loads(line) for line in self.lines]
-
-
-def simulated(users: int = 400, days: int = 20, seed: int = 3, rates: Rates = FAULTLESS) -> Log:
-    events, truth = BytesIO(), BytesIO()
-    options = SimulateOptions(users=users, days=days, seed=seed, rates=rates)
-    counts = simulate(options, events, truth)
-    rows = [json.loads(line) for line in truth.getvalue().splitlines()]
-    return Log(events.getvalue().splitlines(), rows, counts)
+EVERYTHING = {
+    "seasons": True,
+    "campaigns": (Campaign(day=9, days=4, lift=2.5),),
+    "changes": (Change(day=8, what="competitor"), Change(day=10, what="prices")),
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +44,6 @@ def faultless() -> Log:
 @pytest.fixture(scope="module")
 def faulty() -> Log:
     return simulated(rates=Rates(late=0.05, duplicate=0.03, reordered=0.04, broken=0.02))
-
-
-def milliseconds(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-def profile(message: Any) -> str:
-    return str(message.get("userId") or message["anonymousId"])
-
-
-def happened_at(message: Any) -> int:
-    sent, given = milliseconds(message["sentAt"]), milliseconds(message["timestamp"])
-    return milliseconds(message["receivedAt"]) - (sent - given)
 
 
 def digest(log: Log) -> str:
@@ -112,10 +92,28 @@ def test_events_have_the_weight_and_the_mix_of_a_shop(faultless: Log) -> None:
         *("Product Added", "Product Removed", "Cart Viewed", "Checkout Started"),
         *("Order Completed", "Order Refunded", "Order Cancelled", "Unsubscribed"),
         *("Email Delivered", "Email Opened", "Email Link Clicked"),
+        *("Signed Up", "Coupon Entered", "Coupon Applied"),
         *("Push Notification Received", "Push Notification Tapped"),
     }
     assert names["Product Viewed"] > names["Product Added"] > 3 * names["Order Completed"]
     assert 20 < len(messages) / 400 < 40
+
+
+def test_customers_sign_up_just_before_they_are_first_identified_by_their_first_name(
+    faultless: Log,
+) -> None:
+    signed_up: dict[str, int] = {}
+    named: dict[str, int] = {}
+    for message in faultless.messages():
+        if message.get("event") == "Signed Up":
+            assert profile(message) not in signed_up | named
+            signed_up[profile(message)] = happened_at(message)
+        elif message["type"] == "identify":
+            named.setdefault(profile(message), happened_at(message))
+            assert message["traits"]["first_name"] == first_name(int(profile(message)[1:]))
+    assert signed_up.keys() == named.keys()
+    assert len(named) > 300
+    assert all(0 < named[user] - at < 600_000 for user, at in signed_up.items())
 
 
 def test_most_carts_are_left_behind_and_each_order_empties_one_cart(faultless: Log) -> None:
@@ -255,8 +253,9 @@ def test_broken_messages_are_of_every_kind_and_as_many_as_counted(faulty: Log) -
     assert len(outcome.dead_letters) <= faulty.counts["broken"]
 
 
-def test_the_truth_is_calibrated_and_tells_buyers_from_others() -> None:
-    log = simulated(6000, 14, 9)
+@pytest.mark.parametrize("special", [{}, EVERYTHING], ids=["plain", "everything"])
+def test_the_truth_is_calibrated_and_tells_buyers_from_others(special: Any) -> None:
+    log = log_of(SimulateOptions(users=6000, days=14, seed=9, rates=FAULTLESS, **special))
     week_end = START_MS + 7 * DAY_MS
     rows = [row for row in log.truth if milliseconds(row["at"]) == week_end]
     buyers = {

@@ -1,0 +1,109 @@
+"""A state directory read as of its last commits: without a lock, and without writing to it.
+
+A run may go on meanwhile: a file only grows, or gives way whole to a new one while the open one
+stays readable. So a reader sees a commit or does not, and is never in a run's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from state.frames import Tail, find_tail, read_file_header, read_pieces
+from state.store import (
+    Checkpoint,
+    Snapshot,
+    StoreError,
+    check_partitions,
+    check_user_count,
+    decode_checkpoint,
+)
+
+
+class StoredPartition:
+    """A partition as of its last whole commit, readable as long as its file is open."""
+
+    def __init__(self, file: BinaryIO, tail: Tail) -> None:
+        self._file = file
+        self._tail = tail
+        self.checkpoint: Checkpoint = decode_checkpoint(tail.seal.last.checkpoint)
+
+    def snapshot(self) -> Snapshot:
+        """Every user's row.
+
+        Raises:
+            StoreError: there are other users than the checkpoint counts.
+        """
+        rows = dict(self.entries())
+        check_user_count(self._file.name, self.checkpoint, len(rows))
+        pieces = read_pieces(self._file, start=self._tail.seal.start, end=self._tail.end)
+        outbox = [entry for piece in pieces for entry in piece.outbox]
+        return Snapshot(checkpoint=self.checkpoint, rows=list(rows.items()), outbox=outbox)
+
+    def snapshot_of(self, user: bytes) -> Snapshot | None:
+        """The same with the row of one user only; None if there is none."""
+        found = None
+        for name, row in self.entries():
+            if name == user:
+                found = row
+        return Snapshot(checkpoint=self.checkpoint, rows=[(user, found)]) if found else None
+
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """(user, row) in the order of their commits; of a user's rows the last one counts."""
+        for piece in read_pieces(self._file, end=self._tail.end):
+            yield from piece.rows
+
+
+@contextmanager
+def open_partition(
+    directory: Path, partition: int, *, partitions: int
+) -> Iterator[StoredPartition | None]:
+    """A partition's last commit; None where nothing was committed yet.
+
+    Raises:
+        StoreError: the file is damaged, or was made for another number of partitions.
+    """
+    path = partition_path(directory, partition)
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        check_partitions(str(path), stored=read_file_header(path)[1], asked=partitions)
+        yield StoredPartition(file, find_tail(file))
+
+
+def stored_partitions(directory: Path) -> int | None:
+    """How many partitions the state in `directory` was made for; None if there is no state.
+
+    Raises:
+        StoreError: a file there is damaged.
+    """
+    for path in sorted(directory.glob("partition-*.state")):
+        return read_file_header(path)[1]
+    return None
+
+
+def partitions_of(directory: Path) -> int:
+    """How many partitions the state in `directory` was made for.
+
+    Raises:
+        StoreError: there is no state, or a file there is damaged.
+    """
+    partitions = stored_partitions(directory)
+    if partitions is None:
+        raise StoreError(
+            str(directory),
+            expected="a state directory",
+            got="no state in it" if directory.is_dir() else "no such directory",
+            fix="give the one that was saved with: beckon replay EVENTS... --state DIR",
+        )
+    return partitions
+
+
+def partition_path(directory: Path, partition: int) -> Path:
+    """Where a partition's commits are."""
+    return directory / f"partition-{partition}.state"
