@@ -57,7 +57,9 @@ class Source:
     def line(self, number: int) -> str:
         """The text of a line, without its end and printable; "" beyond the last one."""
         lines = self.text.split("\n", number)
-        return printable(lines[number - 1]).rstrip() if 0 < number <= len(lines) else ""
+        if not 0 < number <= len(lines):
+            return ""
+        return printable(lines[number - 1].rstrip().replace("\t", " "))
 
     @cached_property
     def _found(self) -> dict[Keys, tuple[int, int]]:
@@ -91,8 +93,15 @@ def in_quotes(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text without what could steer a terminal: blanks in the place of that."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    r"""A text with what a terminal could obey, or a file cannot hold, written as an escape.
+
+    >>> printable("a\x1b[2J")
+    'a\\x1b[2J'
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def _dotted(keys: Keys) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.limits import FILE_BYTES_MAX, JOURNEYS_MAX, LINE_LENGTH_MAX
-from config.places import Source, Spot
+from config.places import Source, Spot, printable
 from config.problems import Place, Problem, nearest_name
 from config.tables import NOT_YET, Table
 from config.toml_errors import syntax_fault
@@ -133,8 +133,3 @@ def parse_table(content: bytes, place: Place) -> Table | None:
 def reason(error: OSError | ValueError) -> str:
     """Why the system refused, without its numbers and paths."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def printable(name: str) -> str:
-    """A file's name for a message; names that are not UTF-8 are escaped."""
-    return name.encode("utf-8", "backslashreplace").decode()
