@@ -98,6 +98,8 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[2J")
     'a\\x1b[2J'
     """
+    if text.isprintable():
+        return text
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in text

@@ -6,10 +6,11 @@ import csv
 from io import StringIO
 from typing import BinaryIO
 
+from config.places import printable
 from connectors.triggers import instant_text
 from flows.lookup import Audience
 from flows.moments import instant, moments_at
-from flows.plain_text import columns, folded, printable
+from flows.plain_text import columns, folded
 
 ROWS_SHOWN = 20
 COLUMN_NAMES = ("user", "since")

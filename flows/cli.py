@@ -299,6 +299,9 @@ def index_of_tag(tag: str, known: list[str]) -> int:
 def demo(users: int, days: int, seconds: float) -> int:
     """See Beckon at work: a simulated shop live, the same log in pieces, and a "what if"."""
     gc.disable()  # as for `replay`
+    import tempfile
+
     from flows.demo import Play, run_demo
 
-    return run_demo(Play(users=users, days=days, seconds=seconds))
+    folder = Path(tempfile.mkdtemp(prefix="beckon-demo-"))
+    return run_demo(Play(users=users, days=days, seconds=seconds), folder)

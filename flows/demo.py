@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,29 +31,34 @@ from flows.exits import DONE, PROBLEMS
 from flows.replay import BATCH_SIZE, Watch, unwatched
 from flows.simulate import SimulateOptions, simulate
 
-CHANGE = Change(file="journeys/abandoned_cart.toml", threshold="min_cart_value", value=40)
 REHEARSAL = SimulateOptions(users=100, days=3, seed=1)
 REHEARSAL_STOPS = 2
 
 
 class Play(Struct, frozen=True, kw_only=True):
-    """What is played: a shop of this size; the first act lasts `seconds` at a terminal."""
+    """What is played.
 
-    users: int = 20_000
-    days: int = 60
+    A shop of so many users over so many days. At a terminal the first act lasts `seconds`; the
+    second has so many stops, and the third makes the change.
+    """
+
+    users: int
+    days: int
+    seconds: float
     seed: int = 1
-    seconds: float = 25.0
     stops: int = 20
+    change: Change = Change(
+        file="journeys/abandoned_cart.toml", threshold="min_cart_value", value=40
+    )
 
 
-def run_demo(play: Play) -> int:
-    """Play all acts; returns the exit code. The files stay for a look at them."""
-    folder = Path(tempfile.mkdtemp(prefix="beckon-demo-"))
+def run_demo(play: Play, folder: Path) -> int:
+    """Play all acts; returns the exit code. What is written to the empty `folder` stays there."""
     with interrupts() as held:
         setting = set_up(play, folder, held)
         whole, first_holds = first_act(play, setting, held)
         second_holds = second_act(play, setting, whole, held)
-        user, third_holds = third_act(setting, whole, held)
+        user, third_holds = third_act(play, setting, whole, held)
         what_next(folder, user)
     return DONE if first_holds and second_holds and third_holds else PROBLEMS
 
@@ -62,7 +66,8 @@ def run_demo(play: Play) -> int:
 def set_up(play: Play, folder: Path, held: Interrupts) -> Setting:
     """Compile what is not compiled yet, and simulate the shop."""
     note_compiling()
-    rehearse(held)
+    with held.leaving_at_once():
+        rehearse(held, folder / "rehearsal")
     options = SimulateOptions(users=play.users, days=play.days, seed=play.seed)
     say([f"Simulating a shop of {play.users:,} users over {play.days} days into {folder} ..."])
     setting = new_setting(folder, options, held)
@@ -70,12 +75,13 @@ def set_up(play: Play, folder: Path, held: Interrupts) -> Setting:
     return setting
 
 
-def rehearse(held: Interrupts) -> None:
+def rehearse(held: Interrupts, folder: Path) -> None:
     """A small run of everything that is compiled, so that no act has to wait for it."""
-    with tempfile.TemporaryDirectory(prefix="beckon-demo-") as folder:
-        setting = new_setting(Path(folder), REHEARSAL, held)
-        play_whole(setting, unwatched, BATCH_SIZE)
-        play_resumed(setting, REHEARSAL_STOPS, lambda stops: unwatched)
+    folder.mkdir()
+    setting = new_setting(folder, REHEARSAL, held)
+    play_whole(setting, unwatched, BATCH_SIZE)
+    play_resumed(setting, REHEARSAL_STOPS, lambda stops: unwatched)
+    shutil.rmtree(folder)
 
 
 def new_setting(folder: Path, options: SimulateOptions, held: Interrupts) -> Setting:
@@ -100,7 +106,7 @@ def first_act(play: Play, setting: Setting, held: Interrupts) -> tuple[Whole, bo
         with held.holding():
             whole = play_whole(setting, examples.watch, BATCH_SIZE)
     days = f"{play.days} days of {whole.users:,} users"
-    say(["", f"1. A shop, live: {days}, {whole.records:,} events, {whole.sent:,} messages"])
+    say(["", f"1. A shop, live: {days}, {whole.records:,} records, {whole.sent:,} messages"])
     if not at_terminal():
         say(scenes_block(examples.told))
     say(sums_block(whole))
@@ -118,11 +124,13 @@ def second_act(play: Play, setting: Setting, whole: Whole, held: Interrupts) -> 
     return told(resumed_checks(whole, resumed, play.stops))
 
 
-def third_act(setting: Setting, whole: Whole, held: Interrupts) -> tuple[str, bool]:
+def third_act(
+    play: Play, setting: Setting, whole: Whole, held: Interrupts
+) -> tuple[str, bool]:
     """The log once more with one threshold changed; also gives a user to look at."""
-    changed = changed_config(setting.folder / "config", CHANGE)
-    values = f"{CHANGE.value} instead of {changed.value_before}"
-    say(["", f"3. What if {CHANGE.threshold} were {values}?"])
+    changed = changed_config(setting.folder / "config", play.change)
+    values = f"{play.change.value} instead of {changed.value_before}"
+    say(["", f"3. What if {play.change.threshold} were {values}?"])
     after = setting.folder / "what-if"
     after.mkdir()
     with progress(setting, held) as shown:

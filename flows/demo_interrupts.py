@@ -14,6 +14,7 @@ from flows.exits import INTERRUPTED
 
 SHOW_CURSOR = b"\x1b[?25h"
 LEAVE_SCREEN = b"\x1b[?1049l" + SHOW_CURSOR
+MESSAGE = b"beckon: interrupted\n"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -24,6 +25,7 @@ class Interrupts:
         self.stop = Event()
         """Set by the first signal; a replay ends between two batches then."""
         self._holding = False
+        self._at_once = False
         self._parting = b""
 
     @contextmanager
@@ -40,11 +42,24 @@ class Interrupts:
         if self.stop.is_set():
             raise KeyboardInterrupt
 
+    @contextmanager
+    def leaving_at_once(self) -> Iterator[None]:
+        """Within, a first signal is like a second: where KeyboardInterrupt would do harm.
+
+        A compiler that it is raised in may swallow it, or be of no use to later calls.
+        """
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """The handler."""
-        if self.stop.is_set():
+        if self._at_once or self.stop.is_set():
             # Not through Python's streams: the signal may have come amid a write to them.
             os.write(sys.stdout.fileno(), self._parting)
+            os.write(sys.stderr.fileno(), MESSAGE)
             os._exit(INTERRUPTED)
         self.stop.set()
         if not self._holding:

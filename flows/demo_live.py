@@ -102,7 +102,8 @@ class Progress:
             now = self._stopwatch.seconds()
             if now >= self._next_at:
                 offset = decided.stretch.next_offset
-                self._screen.note(f"   {label}: record {offset:,} of {self._records:,}")
+                note = f"{label}, record {offset:,}"
+                self._screen.note(offset / self._records, note)
                 self._next_at = now + FRAME_SECONDS
 
         return show

@@ -25,6 +25,7 @@ LINES_MAX = 2
 
 TAG_COLUMNS = 26
 TAG_ROWS = 2
+NOTE_BAR_COLUMNS = 30
 STYLES: dict[Tone, str] = {
     "sent": "bold green",
     "not_sent": "yellow",
@@ -91,9 +92,11 @@ class Screen:
         size = self._live.console.size
         self._show(frame(view, size.width, size.height))
 
-    def note(self, text: str) -> None:
-        """Show a line, as long as nothing else is shown."""
-        self._show([Text(text, no_wrap=True, overflow="ellipsis")])
+    def note(self, share: float, text: str) -> None:
+        """Show how much is done, and a text, in one line."""
+        line = Text("   ").append(_bar(share, NOTE_BAR_COLUMNS)).append(f"  {text}")
+        line.truncate(self._live.console.width, overflow="ellipsis")
+        self._show([line])
 
     def _show(self, lines: list[Text]) -> None:
         self._live.update(Group(*lines), refresh=True)

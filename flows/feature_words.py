@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from config.places import printable
 from config.schema import Config, Feature, Field
-from flows.plain_text import printable
 
 SUBJECTS = (
     ("messages", ("Email ", "Push ", "SMS ", "Unsubscribed")),

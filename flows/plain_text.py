@@ -1,24 +1,10 @@
-"""Texts of the world made fit for a terminal: no control characters, no line too long."""
+"""Texts measured and folded for a terminal: how wide they are, no line too long."""
 
 from __future__ import annotations
 
 from unicodedata import combining, east_asian_width
 
 COLUMNS = 80
-
-
-def printable(text: str) -> str:
-    r"""`text` with everything that a terminal could obey, or hide, written as an escape.
-
-    >>> printable("a\x1b[2Jé" + chr(0x202E))
-    'a\\x1b[2Jé\\u202e'
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
 
 
 def columns(text: str) -> int:

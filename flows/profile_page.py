@@ -8,10 +8,11 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
+from config.places import printable
 from config.schema import Config, Journey
 from flows.feature_words import ORDER, Value, in_words, is_nothing, subject
 from flows.moments import Moments
-from flows.plain_text import COLUMNS, columns, folded, printable
+from flows.plain_text import COLUMNS, columns, folded
 
 NAME_COLUMNS = 24
 CELL_COLUMNS = COLUMNS // 2

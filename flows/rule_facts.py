@@ -42,6 +42,10 @@ def fact(compared: Compared, features: Collection[str]) -> str:
     'cart_value 57.20 < 60'
     """
     sides = _sides(compared.rule)
+    if compared.left is None:
+        return f"{sides.left} is missing"
+    if compared.right is None:
+        return f"{sides.right} is missing"
     sign = sides.sign if compared.holds else OPPOSITES[sides.sign]
     left, right = value_texts(compared.left, compared.right)
     named = {*features, *NAME_SPACES}
@@ -52,11 +56,11 @@ def fact(compared: Compared, features: Collection[str]) -> str:
     return f"{shown[0]} {sign} {shown[1]}"
 
 
-def value_texts(*values: float | str | None) -> list[str]:
+def value_texts(*values: float | str) -> list[str]:
     """Values as people write them, with more digits where they would look the same.
 
-    >>> value_texts(64.9, 20.0), value_texts(0.4999, 0.5), value_texts("DE", None)
-    (['64.90', '20'], ['0.4999', '0.5000'], ["'DE'", 'missing'])
+    >>> value_texts(64.9, 20.0), value_texts(0.4999, 0.5), value_texts("DE", "FR")
+    (['64.90', '20'], ['0.4999', '0.5000'], ["'DE'", "'FR'"])
     """
     for digits in (2, 4, 6):
         texts = [_value_text(value, digits) for value in values]
@@ -150,9 +154,7 @@ def _sides(comparison: str) -> Sides:
     return Sides(left, COMPARISONS[type(tree.ops[0])], right)
 
 
-def _value_text(value: float | str | None, digits: int) -> str:
-    if value is None:
-        return "missing"
+def _value_text(value: float | str, digits: int) -> str:
     if isinstance(value, str):
         return f"'{value}'"
     return f"{value:,.0f}" if value == int(value) and digits == 2 else f"{value:,.{digits}f}"

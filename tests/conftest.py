@@ -27,6 +27,14 @@ class Ended(NamedTuple):
 Run = Callable[..., Ended]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite-golden",
+        action="store_true",
+        help="make the golden stories say what the engine says now; review the diff",
+    )
+
+
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
     """Runs a `beckon` command line in this process: `run("check", "--config", folder)`."""

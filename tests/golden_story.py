@@ -160,7 +160,7 @@ def turn(happened: Happened) -> str:
 
 
 def outcome(happened: Happened) -> str:
-    """The reason of a suppressed stage, or "goal", ahead of the words; a sent one says so itself."""
+    """The reason of a suppressed stage, or "goal", to stand before the words."""
     if isinstance(happened, GoalEvent):
         return f"{GOAL.removeprefix('beckon.')}: "
     assert not isinstance(happened, Transition)

@@ -363,15 +363,6 @@ def test_the_same_seed_simulates_the_same_bytes(run: Run, tmp_path: Path) -> Non
     assert (tmp_path / "one").read_bytes() != (tmp_path / "other").read_bytes()
 
 
-def test_the_demo_names_its_folder_and_all_its_checks_hold(tmp_path: Path) -> None:
-    code, out, messages = ended(started("demo", TMPDIR=str(tmp_path)))
-    assert code == 0, messages
-    assert "FAILED" not in out
-    folder = next(tmp_path.glob("beckon-demo-*"))
-    assert str(folder) in out
-    assert (folder / "triggers.jsonl").stat().st_size > 0
-
-
 @pytest.mark.parametrize(
     ("file", "source_format"),
     [

@@ -22,10 +22,10 @@ FILES_THAT_IMPORT = {
     "numba": {"config/jit.py"},
     "bytewax": {"flows/engine.py"},
     "zstandard": {"connectors/compression.py"},
-    "rich": {"flows/console.py", "flows/show.py"},
+    "rich": {"flows/console.py", "flows/demo_screen.py", "flows/show.py"},
     "click": {"flows/cli.py", "flows/console.py", "flows/demo.py", "flows/exits.py"},
 }
-EDGES = {"flows/console.py"}
+EDGES = {"flows/console.py", "flows/demo_screen.py"}
 """Where the clock on the wall may be read; below them time is an argument."""
 
 CLOCKS = {

@@ -54,9 +54,15 @@ def test_the_defaults_have_what_a_shop_needs() -> None:
     assert min(windows - {0}) == HOUR_MS
     assert max(windows) == 365 * DAY_MS
     assert [(one.name, len(one.stages)) for one in config.journeys] == [
+        ("abandoned_browse", 2),
         ("abandoned_cart", 2),
+        ("abandoned_checkout", 2),
+        ("post_purchase", 2),
+        ("replenishment", 2),
+        ("welcome", 2),
         ("win_back", 2),
     ]
+    assert sum(one.rule is not None for one in config.tags) >= 12
     assert problems_of(PACKAGED) == ()
 
 
@@ -92,7 +98,7 @@ def test_a_copy_of_the_defaults_is_the_same_version(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("tags.toml", "at_risk_days     = 60", "at_risk_days     = 61"),
+        ("tags.toml", "at_risk_days      = 45", "at_risk_days      = 46"),
         ("journeys/win_back.toml", "priority = 40", "priority = 41"),
         ("features.toml", 'tile   = "5m"', 'tile   = "6m"'),
         ("shop.toml", "USD = 0.92", "USD = 0.93"),
@@ -188,7 +194,7 @@ def test_a_trait_becomes_a_field_of_identify(minimal: Path) -> None:
 
 def test_traits_that_close_channels_are_flags_of_identify(folder: Path) -> None:
     edit(folder, "features.toml", '"traits.country"', '"traits.push_unsubscribed"')
-    edit(folder, "tags.toml", "[messages]", '[messages]\nno_push = "country == 1"')
+    edit(folder, "tags.toml", "[care]", '[care]\nno_push = "country == 1"')
     config = load(folder)
     assert fields(config, "identify")["traits.email_unsubscribed"].type == "flag"
     assert feature(config, "country").value == "number"
@@ -303,8 +309,11 @@ def test_stages_are_sorted_by_after_and_journeys_by_name(folder: Path) -> None:
     edit(folder, "journeys/abandoned_cart.toml", 'after = "30m"', 'after = "25h"')
     (folder / "journeys/win_back.toml").rename(folder / "journeys/a_win_back.toml")
     config = load(folder)
-    assert [one.name for one in config.journeys] == ["a_win_back", "abandoned_cart"]
-    assert [one.name for one in config.journeys[1].stages] == ["offer", "reminder"]
+    names = [one.name for one in config.journeys]
+    assert names[0] == "a_win_back"
+    assert names == sorted(names)
+    stages = journey(config, "abandoned_cart").stages
+    assert [one.name for one in stages] == ["offer", "reminder"]
 
 
 def test_an_entry_rule_sees_the_columns_of_the_entry_event(folder: Path) -> None:
