@@ -27,9 +27,11 @@ from flows.plan_words import (
     EVENTS,
     SCOPE,
 )
-from flows.tags import settle_all, settle_touched
+from flows.tags import settle_all, settle_due, settle_touched
 from state.instances import earliest_due, first_instance, journey_of
 from state.layout import (
+    CARTS_HEAD,
+    INSTANCES_HEAD,
     MESSAGE_NEXT,
     MESSAGES,
     MESSAGES_MAX,
@@ -47,7 +49,7 @@ from state.memory import (
     nodes_left,
 )
 
-LOOK_AHEAD = 3
+LOOK_AHEAD, LISTS_AHEAD = 3, 1
 SCAN_AHEAD = 32
 LINE_WORDS = 8
 """Words of a cache line, 64 bytes on every machine that we know."""
@@ -78,6 +80,7 @@ def apply_events(
             return index
         if index + LOOK_AHEAD < len(slots):
             _fetch_row(memory, slots[index + LOOK_AHEAD], len(template))
+            _fetch_lists(memory, slots[index + LISTS_AHEAD], len(template))
         slot = slots[index]
         is_new = memory.rows64[slot * len(template) + SWEEP_AT] == 0
         if is_new:
@@ -138,7 +141,7 @@ def pass_deadlines(machine: Machine, slot: int, now_ms: int) -> bool:
         instant = memory.deadline[slot]
         memory.nodes[LAST_INSTANT] = max(memory.nodes[LAST_INSTANT], instant)
         if memory.rows64[words + SWEEP_AT] <= instant:
-            gained = settle_all(machine, slot, instant, NO_OFFSET)
+            gained = settle_due(machine, slot, instant)
             if gained != 0:
                 enter_by_tags(machine, slot, gained, instant, NO_OFFSET)
         decide_due(machine, slot, instant, NO_OFFSET)
@@ -188,6 +191,13 @@ def _fetch_row(memory: Memory, slot: int, words: int) -> None:
     prefetch(memory.deadline, slot)
     for word in range(slot * words, (slot + 1) * words, LINE_WORDS):
         prefetch(memory.rows64, word)
+
+
+@inlined
+def _fetch_lists(memory: Memory, slot: int, words: int) -> None:
+    """Ask for the first nodes of a user's lists; the row itself was asked for earlier."""
+    for head in range(INSTANCES_HEAD, CARTS_HEAD + 1):
+        prefetch(memory.nodes, memory.rows32[2 * slot * words + head])
 
 
 @inlined

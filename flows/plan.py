@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from config.fields import field_names
-from config.opcodes import OP_CONST, OP_EVENT, OP_TEXT
+from config.opcodes import OP_CONST, OP_EVENT, OP_FEATURE, OP_TEXT
 from config.schema import Config, EventDef, Feature, Field, Journey, Program, Tag
 from flows import plan_words as words
 from flows.turns import Turn, turns_of
@@ -85,7 +85,7 @@ class _Writer:
         self.layout = layout
         self.words = [0] * words.HEAD_WORDS
         self.texts: list[str] = []
-        self.turns: dict[int, list[int]] = {}
+        self.turn_starts: dict[tuple[int, ...], int] = {}
 
     def write(self) -> None:
         head = self.words
@@ -127,8 +127,8 @@ class _Writer:
             self.texts.append(text)
         return self.texts.index(text) + 1
 
-    def code(self, program: Program, start: int, end: int) -> int:
-        """Append a range of a program's code with its constants in place."""
+    def pairs(self, program: Program, start: int, end: int) -> list[int]:
+        """A range of a program's code with its constants in place, opcode by operand."""
         pairs: list[int] = []
         for opcode, operand in program.code[start:end]:
             value = operand
@@ -137,13 +137,13 @@ class _Writer:
             elif opcode == OP_TEXT:
                 value = self.text(program.texts[operand])
             pairs += [opcode, value]
-        return self.run([end - start, *pairs])
+        return pairs
 
     def program(self, program: Program | None) -> int:
         """Append a rule: its code, the features and event fields that it reads. 0 for no rule."""
         if program is None:
             return 0
-        code = self.code(program, 0, len(program.code))
+        code = self.run([len(program.code), *self.pairs(program, 0, len(program.code))])
         features = self.listed(with_parts(self.config.features, set(program.features)))
         read = sorted({operand for opcode, operand in program.code if opcode == OP_EVENT})
         return self.run([code, features, self.listed(read)])
@@ -218,14 +218,30 @@ class _Writer:
         self.words[words.TAG_COUNT] = len(tags)
         records = [self.tag(index, tag) for index, tag in enumerate(tags)]
         self.words[words.TAGS] = self.run([word for record in records for word in record])
-        turns = {
-            index: [self.run(self.turn(turn)) for turn in turns_of(tag.rule, self.config.features)]
-            for index, tag in enumerate(tags)
-            if tag.rule
-        }
-        self.turns = turns
         everything = set(range(len(self.config.features)))
         self.words[words.ALL_TAGS] = self.scope(everything)
+        self.write_sweeps()
+
+    def write_sweeps(self) -> None:
+        """What time can turn, cause by cause, each with what then settles."""
+        features = self.config.features
+        rules = [tag.rule for tag in self.config.tags if tag.rule]
+        read = with_parts(features, {index for rule in rules for index in rule.features})
+        windowed = [index for index in read if features[index].window_ms]
+        windows = [word for index in windowed for word in (index, self.scope({index}))]
+        self.words[words.SWEEP_WINDOWS] = self.run([len(windowed), *windows])
+        turns = [turn for rule in rules for turn in turns_of(rule, features)]
+        scopes = {self.turn(turn): self.scope({turn.feature}) for turn in turns}
+        pairs = [word for pair in scopes.items() for word in pair]
+        self.words[words.SWEEP_TURNS] = self.run([len(scopes), *pairs])
+        reckoned = {
+            operand
+            for turn in turns
+            if turn.other is not None
+            for opcode, operand in turn.program.code[slice(*turn.other)]
+            if opcode == OP_FEATURE
+        }
+        self.words[words.SWEEP_READS] = self.listed(with_parts(features, reckoned))
 
     def scope(self, touched: set[int]) -> int:
         """What settles once these features have changed."""
@@ -234,12 +250,13 @@ class _Writer:
         rules = [rule for index in affected if (rule := tags[index].rule)]
         read = with_parts(features, {index for rule in rules for index in rule.features})
         windowed = [index for index in read if index in touched and features[index].window_ms]
+        turns = [self.turn(turn) for rule in rules for turn in turns_of(rule, features)]
         return self.run(
             [
                 sum(1 << index for index in affected),
                 self.listed(read),
                 self.listed(windowed),
-                self.listed([turn for index in affected for turn in self.turns.get(index, [])]),
+                self.listed(list(dict.fromkeys(turns))),
             ]
         )
 
@@ -254,9 +271,14 @@ class _Writer:
             record[words.TAG_ANCESTORS] |= 1 << ancestor
         return record
 
-    def turn(self, turn: Turn) -> list[int]:
-        code = self.code(turn.program, *turn.other) if turn.other is not None else 0
-        return [turn.feature, code, turn.when]
+    def turn(self, turn: Turn) -> int:
+        """Append a turn, once however many rules have it; where it starts."""
+        pairs = self.pairs(turn.program, *turn.other) if turn.other is not None else []
+        key = (turn.feature, turn.when, *pairs)
+        if key not in self.turn_starts:
+            code = self.run([len(pairs) // 2, *pairs]) if pairs else 0
+            self.turn_starts[key] = self.run([turn.feature, code, turn.when])
+        return self.turn_starts[key]
 
     def write_journeys(self) -> None:
         journeys = self.config.journeys

@@ -11,6 +11,10 @@ TAGS, TAG_COUNT = 5, 6
 JOURNEYS, JOURNEY_COUNT = 7, 8
 ALL_TAGS = 9
 """The scope of settling everything."""
+SWEEP_WINDOWS, SWEEP_TURNS, SWEEP_READS = 10, 11, 12
+"""Lists for what time can turn: of pairs of a windowed feature and the scope that settles when one
+of its tiles leaves, and of a turn and its scope (a list's length counts pairs); and of the features
+that turns are reckoned with."""
 CHANNELS, CHANNEL_COUNT = 13, 14
 ITEM_COLUMN, PRICE_COLUMN, QUANTITY_COLUMN, CATEGORY_COLUMN, CART_COLUMN = range(15, 20)
 CHANNEL_COLUMN = 20

@@ -8,7 +8,7 @@ from config.jit import compiled, inlined
 from flows.features import LAST_TOUCHED, read_features
 from flows.interpret import run_range, run_rule
 from flows.machine import Machine, Scratch
-from flows.output import report_transition
+from flows.output import NO_OFFSET, report_transition
 from flows.plan_words import (
     ALL_TAGS,
     FEATURES,
@@ -16,6 +16,9 @@ from flows.plan_words import (
     SCOPE_TAGS,
     SCOPE_TURNS,
     SCOPE_WINDOWS,
+    SWEEP_READS,
+    SWEEP_TURNS,
+    SWEEP_WINDOWS,
     TAG_ANCESTORS,
     TAG_BLOCKERS,
     TAG_COUNT,
@@ -46,7 +49,7 @@ from state.layout import (
 )
 from state.layout import TAGS as HELD
 from state.memory import NEVER, Memory
-from state.rolling import DAY_MS, latest_at, ring_turns_at, whole_second
+from state.rolling import DAY_MS, latest_at, ring_turns_at, tile_leaves, whole_second
 from state.seconds import cell_of
 
 DAYS_MAX = 100_000
@@ -65,14 +68,82 @@ def settle_all(machine: Machine, slot: int, now_ms: int, offset: int) -> int:
     windows = plan.ints[scope + SCOPE_WINDOWS]
     first = NEVER
     for entry in range(windows + 1, windows + 1 + plan.ints[windows]):
-        record = plan.ints[FEATURES] + plan.ints[entry] * FEATURE_WORDS
-        if plan.ints[record + KIND] == DISTINCT:
-            first = min(first, distinct_turns_at(memory, plan, record, slot, now_ms))
-        else:
-            first = min(first, ring_turns_at(memory, plan, record, slot, now_ms))
+        first = min(first, _window_turns_at(machine, plan.ints[entry], slot, now_ms))
     words = slot * plan.ints[ROW_WORDS]
     memory.rows64[words + SWEEP_AT] = _rules_turn_at(machine, scope, slot, now_ms, first)
     return gained
+
+
+@compiled
+def settle_due(machine: Machine, slot: int, now_ms: int) -> int:
+    """A sweep: settle what time can have turned at exactly `now_ms`, and set the next sweep.
+
+    Returns the bits of the tags that were gained.
+    """
+    memory, plan = machine.memory, machine.plan
+    ints = plan.ints
+    scope = _due_scope(machine, slot, now_ms)
+    gained = _settle(machine, scope, slot, now_ms, NO_OFFSET) if scope != 0 else 0
+    first = NEVER
+    windows = ints[SWEEP_WINDOWS]
+    for entry in range(windows + 1, windows + 1 + 2 * ints[windows], 2):
+        first = min(first, _window_turns_at(machine, ints[entry], slot, now_ms))
+    read_features(memory, plan, ints[SWEEP_READS], slot, now_ms, LAST_TOUCHED, machine.scratch)
+    sweep_at = slot * ints[ROW_WORDS] + SWEEP_AT
+    memory.rows64[sweep_at] = _rules_turn_at(machine, ints[ALL_TAGS], slot, now_ms, first)
+    return gained
+
+
+@compiled
+def _due_scope(machine: Machine, slot: int, now_ms: int) -> int:
+    """The scope of what turns at `now_ms`: of its one cause, or all tags if there are several.
+
+    0 when nothing turns: a sweep can come too early.
+    """
+    memory, plan = machine.memory, machine.plan
+    ints = plan.ints
+    words = slot * ints[ROW_WORDS]
+    for tag in range(ints[TAG_COUNT]):
+        record = ints[TAGS] + tag * TAG_WORDS
+        kept_until = words + ints[record + TAG_KEEP_WORD]
+        if ints[record + TAG_KEEP_MS] != 0 and memory.rows64[kept_until] == now_ms:
+            return int(ints[ALL_TAGS])
+    scope = 0
+    windows = ints[SWEEP_WINDOWS]
+    for entry in range(windows + 1, windows + 1 + 2 * ints[windows], 2):
+        if _window_turns(machine, ints[entry], slot, now_ms):
+            if scope != 0:
+                return int(ints[ALL_TAGS])
+            scope = ints[entry + 1]
+    turns = ints[SWEEP_TURNS]
+    for entry in range(turns + 1, turns + 1 + 2 * ints[turns], 2):
+        record = ints[FEATURES] + ints[ints[entry] + TURN_FEATURE] * FEATURE_WORDS
+        last = latest_at(memory, plan, record, slot)
+        if last >= 0 and (now_ms - last) % DAY_MS == 0 and scope != ints[entry + 1]:
+            if scope != 0:
+                return int(ints[ALL_TAGS])
+            scope = ints[entry + 1]
+    return int(scope)
+
+
+@inlined
+def _window_turns(machine: Machine, feature: int, slot: int, now_ms: int) -> bool:
+    """Whether something may leave the feature's window at exactly `now_ms`."""
+    plan = machine.plan
+    record = plan.ints[FEATURES] + feature * FEATURE_WORDS
+    if plan.ints[record + KIND] == DISTINCT:
+        return bool((now_ms - plan.ints[record + WINDOW]) % plan.ints[record + TILE] == 0)
+    return tile_leaves(machine.memory, plan, record, slot, now_ms)
+
+
+@inlined
+def _window_turns_at(machine: Machine, feature: int, slot: int, now_ms: int) -> int:
+    """When something leaves the feature's window next; NEVER if nothing is in it."""
+    memory, plan = machine.memory, machine.plan
+    record = plan.ints[FEATURES] + feature * FEATURE_WORDS
+    if plan.ints[record + KIND] == DISTINCT:
+        return distinct_turns_at(memory, plan, record, slot, now_ms)
+    return ring_turns_at(memory, plan, record, slot, now_ms)
 
 
 @compiled

@@ -151,6 +151,24 @@ def ring_turns_at(memory: Memory, plan: Plan, record: int, slot: int, now_ms: in
 
 
 @inlined
+def tile_leaves(memory: Memory, plan: Plan, record: int, slot: int, instant_ms: int) -> bool:
+    """Whether a tile with something in it leaves the window at exactly `instant_ms`."""
+    since_window = instant_ms - plan.ints[record + WINDOW]
+    if since_window % plan.ints[record + TILE] != 0:
+        return False
+    tile = since_window // plan.ints[record + TILE] - 1
+    words = slot * plan.ints[ROW_WORDS]
+    head = int(memory.rows32[2 * words + plan.ints[record + AT32]])
+    cells = plan.ints[record + CELLS]
+    if not head - cells < tile <= head:
+        return False
+    wide = plan.ints[record + AT64]
+    if wide != 0:
+        return bool(memory.rows64[words + wide + tile % cells] != 0)
+    return bool(memory.rows16[4 * words + plan.ints[record + AT16] + tile % cells] != 0)
+
+
+@inlined
 def start_session(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> bool:
     """Note activity at `at_ms`; whether it starts a session."""
     last_at = slot * plan.ints[ROW_WORDS] + plan.ints[record + OVER]
