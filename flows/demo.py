@@ -59,7 +59,7 @@ def run_demo(play: Play, folder: Path) -> int:
         whole, first_holds = first_act(play, setting, held)
         second_holds = second_act(play, setting, whole, held)
         user, third_holds = third_act(play, setting, whole, held)
-        what_next(folder, user)
+        what_next(setting, user)
     return DONE if first_holds and second_holds and third_holds else PROBLEMS
 
 
@@ -110,7 +110,7 @@ def first_act(play: Play, setting: Setting, held: Interrupts) -> tuple[Whole, bo
     if not at_terminal():
         say(scenes_block(examples.told))
     say(sums_block(whole))
-    return whole, told(whole_checks(setting, whole))
+    return whole, told(whole_checks(setting.records, whole))
 
 
 def second_act(play: Play, setting: Setting, whole: Whole, held: Interrupts) -> bool:
@@ -124,9 +124,7 @@ def second_act(play: Play, setting: Setting, whole: Whole, held: Interrupts) -> 
     return told(resumed_checks(whole, resumed, play.stops))
 
 
-def third_act(
-    play: Play, setting: Setting, whole: Whole, held: Interrupts
-) -> tuple[str, bool]:
+def third_act(play: Play, setting: Setting, whole: Whole, held: Interrupts) -> tuple[str, bool]:
     """The log once more with one threshold changed; also gives a user to look at."""
     changed = changed_config(setting.folder / "config", play.change)
     values = f"{play.change.value} instead of {changed.value_before}"
@@ -141,8 +139,9 @@ def third_act(
     return user, told(change_checks(whole, other, found))
 
 
-def what_next(folder: Path, user: str) -> None:
+def what_next(setting: Setting, user: str) -> None:
     """Three commands to go on with, and where everything is."""
+    folder = setting.folder
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     beckon = program()
     say(
@@ -150,8 +149,8 @@ def what_next(folder: Path, user: str) -> None:
             "",
             "Try next:",
             f"   {beckon} init my-config",
-            f"   {beckon} show {user} --state {folder / 'profiles'}",
-            f"   {beckon} replay {folder / 'events.jsonl'} --config my-config",
+            f"   {beckon} show {user} --state {setting.state}",
+            f"   {beckon} replay {setting.log} --config my-config",
             "",
             f"The files of this demo are in {folder} ({size / 1e6:,.0f} MB).",
             "Delete the folder when you have seen enough.",
@@ -159,10 +158,10 @@ def what_next(folder: Path, user: str) -> None:
     )
 
 
-def whole_checks(setting: Setting, whole: Whole) -> dict[str, bool]:
+def whole_checks(records: int, whole: Whole) -> dict[str, bool]:
     """What must hold of the first act."""
     return {
-        "every record of the log was read, and messages were sent": whole.records == setting.records
+        "every record of the log was read, and messages were sent": whole.records == records
         and whole.sent > 0,
         "planned = sent + not sent + to come, for every journey": not any(
             sums.missing for sums in whole.journeys.values()

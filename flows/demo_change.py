@@ -19,6 +19,7 @@ from flows.demo_scenes import CUSTOMER, person
 from flows.moments import Moments
 from flows.told import Decision, decision, event_type, told
 
+DECISIONS = "decisions.jsonl"
 EXAMPLE_STAGES_MAX = 2
 
 
@@ -63,14 +64,15 @@ class Difference(Struct, frozen=True, kw_only=True):
     example: Example | None
 
 
-class TriggerHead(Struct):
-    """What of a trigger's line tells it apart, and whose it is."""
+class DecisionHead(Struct):
+    """What of a decision's line tells it apart, what it is and whose."""
 
     id: str
+    type: str
     subject: str
 
 
-trigger_head = msgspec.json.Decoder(TriggerHead)
+decision_head = msgspec.json.Decoder(DecisionHead)
 
 
 def changed_config(folder: Path, change: Change) -> Changed:
@@ -91,7 +93,7 @@ def difference(before: Path, after: Path, configs: tuple[Config, Config]) -> Dif
     `configs`: the configs of both. A trigger has the same id in both, as it names the user, the
     journey, the instance and the stage.
     """
-    then, now = (_triggers(folder / "triggers.jsonl") for folder in (before, after))
+    then, now = (_triggers(folder / DECISIONS) for folder in (before, after))
     lost = {name: user for name, user in then.items() if name not in now}
     gained = {name: user for name, user in now.items() if name not in then}
     user = _example_user(lost, gained)
@@ -105,10 +107,10 @@ def difference(before: Path, after: Path, configs: tuple[Config, Config]) -> Dif
 
 
 def _triggers(path: Path) -> dict[str, str]:
-    """The users of a file of triggers, by the triggers' ids."""
+    """The users of the triggers in a file of decisions, by the triggers' ids."""
     with path.open("rb") as lines:
-        heads = map(trigger_head.decode, lines)
-        return {head.id: head.subject for head in heads}
+        heads = map(decision_head.decode, lines)
+        return {head.id: head.subject for head in heads if head.type == TRIGGER}
 
 
 def _example_user(lost: dict[str, str], gained: dict[str, str]) -> str | None:
@@ -123,7 +125,7 @@ def _example_user(lost: dict[str, str], gained: dict[str, str]) -> str | None:
 
 
 def _example(user: str, folders: tuple[Path, Path], configs: tuple[Config, Config]) -> Example:
-    before, after = (dict(_stages(folder / "decisions.jsonl", user)) for folder in folders)
+    before, after = (dict(_stages(folder / DECISIONS, user)) for folder in folders)
     differing = [
         (before[stage], after[stage])
         for stage in before

@@ -26,6 +26,8 @@ LINES_MAX = 2
 TAG_COLUMNS = 26
 TAG_ROWS = 2
 NOTE_BAR_COLUMNS = 30
+LINE_COLUMNS_MIN = 20
+"""Of a scene's text; on a terminal that has no room for them lines are cut."""
 STYLES: dict[Tone, str] = {
     "sent": "bold green",
     "not_sent": "yellow",
@@ -78,7 +80,8 @@ class Stopwatch:
 
 def at_terminal() -> bool:
     """Whether standard output can be drawn on."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    drawable = os.environ.get("TERM", "dumb") != "dumb" and sys.stdout.encoding == "utf-8"
+    return drawable and sys.stdout.isatty()
 
 
 class Screen:
@@ -166,10 +169,11 @@ def scene_lines(scene: Scene, width: int) -> list[Text]:
 
 def _wrapped(text: str, width: int, first_column: int) -> list[str]:
     """A text in lines, of which the first begins at `first_column` and the others below."""
+    room = max(LINE_COLUMNS_MIN, width - TIME_COLUMNS)
     lines = textwrap.wrap(
         text,
-        max(1, width - TIME_COLUMNS),
-        initial_indent=" " * min(first_column - TIME_COLUMNS, width - TIME_COLUMNS - 1),
+        room,
+        initial_indent=" " * min(first_column - TIME_COLUMNS, room // 2),
         max_lines=LINES_MAX,
         placeholder=" ...",
     )
@@ -209,7 +213,7 @@ def _bar(share: float, width: int) -> Text:
     percent = f" {share:4.0%}"
     columns = max(0, width - len(percent))
     done = round(columns * share)
-    return Text.assemble(("━" * done, "green"), ("━" * (columns - done), "dim"), percent)
+    return Text.assemble(("━" * done, "green"), ("─" * (columns - done), "dim"), percent)
 
 
 def _counts(*texts: str) -> Text:

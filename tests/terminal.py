@@ -1,4 +1,4 @@
-"""A program at a terminal of a given size: what it writes there, and Ctrl-C when it has come so far."""
+"""A `beckon` at a terminal of 80 x 24: what it writes there, and Ctrl-C typed on the way."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def plain(written: bytes) -> str:
     return CONTROL.sub(b"", written).decode()
 
 
-def at_terminal(*arguments: object, folder: Path, interrupt: tuple[bytes, int] = (b"", 0)) -> Played:
+def at_terminal(
+    *arguments: object, folder: Path, interrupt: tuple[bytes, int] = (b"", 0)
+) -> Played:
     """Run a `beckon` at a terminal of 80 x 24, its temporary files in `folder`.
 
     `interrupt`: once it has written this, so many Ctrl-C are typed.

@@ -11,8 +11,9 @@ from config.load import load
 from connectors.triggers import Compared
 from flows.rule_facts import fact, nearest_miss, terms_of
 from flows.told import read, told
+from tests.config_folders import SHOP
 
-CONFIG = load()
+CONFIG = load(SHOP)
 
 
 def line(
@@ -65,8 +66,9 @@ def test_what_is_sent_is_told_with_the_rule_s_values_and_what_has_not_come_since
 
 
 def test_what_has_waited_for_days_is_told_with_its_day() -> None:
-    offer: dict[str, Any] = {"stage": "offer", "send": "cart_offer", "time": "2026-01-04T13:02:10.000Z"}
-    sent = words(line(deadline="2026-01-04T13:02:10.000Z", **offer))
+    offer: dict[str, Any] = {"stage": "offer", "send": "cart_offer"}
+    at = "2026-01-04T13:02:10.000Z"
+    sent = words(line(time=at, deadline=at, **offer))
     assert sent == "sent cart_offer by push: no order since 3 Jan 14:02:10"
 
 
@@ -130,7 +132,7 @@ def test_of_misses_the_one_with_a_missing_value_is_the_last_to_be_told() -> None
 
 
 def test_every_rule_of_the_default_config_is_understood() -> None:
-    for journey in CONFIG.journeys:
+    for journey in load().journeys:
         for stage in journey.stages:
             if stage.when is not None:
                 terms = terms_of(stage.when.text)
