@@ -70,20 +70,21 @@ def react(machine: Machine, columns: Columns, index: int, slot: int, gained: int
     ints = machine.plan.ints
     event = ints[EVENTS] + columns.event[index] * EVENT_WORDS
     now_ms, offset = columns.log_ms[index], columns.offset[index]
-    for journey in range(ints[JOURNEY_COUNT]):
+    journeys = ints[JOURNEY_COUNT]
+    for journey in range(journeys if ints[event + GOALS] != 0 else 0):
         if ints[event + GOALS] >> journey & 1:
             _reach_goal(machine, columns, index, slot, journey)
-    for journey in range(ints[JOURNEY_COUNT]):
+    for journey in range(journeys if ints[event + EXITS] != 0 else 0):
         if ints[event + EXITS] >> journey & 1:
             _exit_by_event(machine, columns, index, slot, journey)
     if first_instance(machine.memory, machine.plan, slot) != 0:
         _exit_by_rule(machine, slot, now_ms, offset)
     if ints[event + ENTERS] == 0 and gained == 0:
         return
-    for journey in range(ints[JOURNEY_COUNT]):
+    for journey in range(journeys):
         if ints[event + ENTERS] >> journey & 1:
             _enter_by_event(machine, columns, index, slot, journey)
-        else:
+        elif gained != 0:
             _enter_by_tag(machine, slot, journey, gained, (now_ms, now_ms, offset, 0))
 
 

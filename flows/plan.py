@@ -215,7 +215,6 @@ class _Writer:
 
     def write_tags(self) -> None:
         tags = self.config.tags
-        self.words[words.TAG_COUNT] = len(tags)
         records = [self.tag(index, tag) for index, tag in enumerate(tags)]
         self.words[words.TAGS] = self.run([word for record in records for word in record])
         everything = set(range(len(self.config.features)))
@@ -251,9 +250,14 @@ class _Writer:
         read = with_parts(features, {index for rule in rules for index in rule.features})
         windowed = [index for index in read if index in touched and features[index].window_ms]
         turns = [self.turn(turn) for rule in rules for turn in turns_of(rule, features)]
+        settled = [index for index in affected if tags[index].rule]
+        stays = stays_of(affected, tags)
         return self.run(
             [
                 sum(1 << index for index in affected),
+                self.listed(settled),
+                self.run([len(stays), *(word for pair in stays for word in pair)]),
+                self.listed([index for index in settled if tags[index].keep_ms]),
                 self.listed(read),
                 self.listed(windowed),
                 self.listed(list(dict.fromkeys(turns))),
@@ -334,6 +338,17 @@ def blockers_of(index: int, tags: tuple[Tag, ...]) -> int:
         if parent >= 0 and tags[parent].pick_first:
             bits |= sum(1 << elder for elder in range(child) if tags[elder].parent == parent)
     return bits
+
+
+def stays_of(affected: list[int], tags: tuple[Tag, ...]) -> list[tuple[int, int]]:
+    """Groups among the affected tags, with the bits of tags below them that are not affected."""
+    stays = dict.fromkeys((index for index in affected if tags[index].rule is None), 0)
+    for index, tag in enumerate(tags):
+        if tag.rule is not None and index not in affected:
+            for ancestor in ancestors_of(index, tags):
+                if ancestor in stays:
+                    stays[ancestor] |= 1 << index
+    return [(group, bits) for group, bits in stays.items() if bits]
 
 
 def touched_by(event: EventDef, features: tuple[Feature, ...]) -> set[int]:

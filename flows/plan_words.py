@@ -7,7 +7,7 @@ by their start; start 0 means "none".
 
 FEATURES, FEATURE_COUNT = 1, 2
 EVENTS, EVENT_COUNT = 3, 4
-TAGS, TAG_COUNT = 5, 6
+TAGS = 5
 JOURNEYS, JOURNEY_COUNT = 7, 8
 ALL_TAGS = 9
 """The scope of settling everything."""
@@ -40,10 +40,20 @@ CHANNEL_TEXT, CHANNEL_TRAIT = range(2)
 TAG_WORDS = 6
 TAG_RULE, TAG_KEEP_MS, TAG_KEEP_WORD, TAG_BLOCKERS, TAG_ANCESTORS, TAG_SINCE = range(6)
 
-SCOPE_WORDS = 4
-SCOPE_TAGS, SCOPE_FEATURES, SCOPE_WINDOWS, SCOPE_TURNS = range(SCOPE_WORDS)
-"""What settles together: bits of tags; lists of the features that their rules read, of those among
-them that have windows and were touched, and of the records of their turns."""
+SCOPE_WORDS = 7
+(
+    SCOPE_TAGS,
+    SCOPE_RULES,
+    SCOPE_STAYS,
+    SCOPE_KEPT,
+    SCOPE_FEATURES,
+    SCOPE_WINDOWS,
+    SCOPE_TURNS,
+) = range(SCOPE_WORDS)
+"""What settles together: bits of tags, groups included; and lists. Of the tags with rules; of pairs
+of a group and the bits of tags for which it is held whatever settles (the list's length counts
+pairs); of the tags that are kept; of the features that the rules read, of those among them that
+have windows and were touched, and of the records of their turns."""
 
 TURN_WORDS = 3
 TURN_FEATURE, TURN_PROGRAM, TURN_WHEN = range(TURN_WORDS)

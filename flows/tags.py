@@ -13,6 +13,9 @@ from flows.plan_words import (
     ALL_TAGS,
     FEATURES,
     SCOPE_FEATURES,
+    SCOPE_KEPT,
+    SCOPE_RULES,
+    SCOPE_STAYS,
     SCOPE_TAGS,
     SCOPE_TURNS,
     SCOPE_WINDOWS,
@@ -21,7 +24,6 @@ from flows.plan_words import (
     SWEEP_WINDOWS,
     TAG_ANCESTORS,
     TAG_BLOCKERS,
-    TAG_COUNT,
     TAG_KEEP_MS,
     TAG_KEEP_WORD,
     TAG_RULE,
@@ -103,10 +105,10 @@ def _due_scope(machine: Machine, slot: int, now_ms: int) -> int:
     memory, plan = machine.memory, machine.plan
     ints = plan.ints
     words = slot * ints[ROW_WORDS]
-    for tag in range(ints[TAG_COUNT]):
-        record = ints[TAGS] + tag * TAG_WORDS
-        kept_until = words + ints[record + TAG_KEEP_WORD]
-        if ints[record + TAG_KEEP_MS] != 0 and memory.rows64[kept_until] == now_ms:
+    kept = ints[ints[ALL_TAGS] + SCOPE_KEPT]
+    for entry in range(kept + 1, kept + 1 + ints[kept]):
+        record = ints[TAGS] + ints[entry] * TAG_WORDS
+        if memory.rows64[words + ints[record + TAG_KEEP_WORD]] == now_ms:
             return int(ints[ALL_TAGS])
     scope = 0
     windows = ints[SWEEP_WINDOWS]
@@ -178,16 +180,16 @@ def _settle(machine: Machine, scope: int, slot: int, now_ms: int, offset: int) -
     words = slot * ints[ROW_WORDS]
     before = memory.rows64[words + HELD]
     read_features(memory, plan, ints[scope + SCOPE_FEATURES], slot, now_ms, LAST_TOUCHED, scratch)
-    held = 0
-    for tag in range(ints[TAG_COUNT]):
+    held = before & ~ints[scope + SCOPE_TAGS]
+    stays = ints[scope + SCOPE_STAYS]
+    for entry in range(stays + 1, stays + 1 + 2 * ints[stays], 2):
+        if before & ints[entry + 1]:
+            held |= 1 << ints[entry]
+    rules = ints[scope + SCOPE_RULES]
+    for entry in range(rules + 1, rules + 1 + ints[rules]):
+        tag = ints[entry]
         record = ints[TAGS] + tag * TAG_WORDS
-        if ints[record + TAG_RULE] == 0:
-            continue
-        if ints[scope + SCOPE_TAGS] >> tag & 1:
-            holds = _holds(machine, record, words, held, bool(before >> tag & 1), now_ms)
-        else:
-            holds = bool(before >> tag & 1)
-        if holds:
+        if _holds(machine, record, words, held, bool(before >> tag & 1), now_ms):
             held |= (1 << tag) | ints[record + TAG_ANCESTORS]
     turned = held ^ before
     tag = 0
@@ -240,12 +242,12 @@ def _rules_turn_at(machine: Machine, scope: int, slot: int, now_ms: int, first: 
     for entry in range(turns + 1, turns + 1 + ints[turns]):
         turn_at = _days_turn_at(memory, plan, scratch, ints[entry], slot, now_ms, held)
         first = min(first, turn_at)
-    for tag in range(ints[TAG_COUNT]):
-        record = ints[TAGS] + tag * TAG_WORDS
-        if ints[record + TAG_KEEP_MS] != 0 and ints[scope + SCOPE_TAGS] >> tag & 1:
-            kept_until = memory.rows64[words + ints[record + TAG_KEEP_WORD]]
-            if kept_until > now_ms:
-                first = min(first, kept_until)
+    kept = ints[scope + SCOPE_KEPT]
+    for entry in range(kept + 1, kept + 1 + ints[kept]):
+        record = ints[TAGS] + ints[entry] * TAG_WORDS
+        kept_until = memory.rows64[words + ints[record + TAG_KEEP_WORD]]
+        if kept_until > now_ms:
+            first = min(first, kept_until)
     return first
 
 
