@@ -176,6 +176,13 @@ def _apply_event(machine: Machine, columns: Columns, index: int, slot: int, is_n
 
 
 @compiled
+def set_deadlines(machine: Machine, users: int) -> None:
+    """Every user's next deadline."""
+    for slot in range(users):
+        set_deadline(machine, slot)
+
+
+@compiled
 def set_deadline(machine: Machine, slot: int) -> None:
     """The user's next deadline: the next sweep or due stage, whichever comes first."""
     memory = machine.memory

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from config.schema import Config
 from connectors.columns import Columns
 from flows import output as out
-from flows.apply import NODES_MARGIN, apply_events, pass_time, pending_stages, set_deadline
+from flows.apply import NODES_MARGIN, apply_events, pass_time, pending_stages, set_deadlines
 from flows.decisions import Batch, Names
 from flows.machine import Machine, new_scratch
 from flows.plan import make_plan
@@ -162,16 +162,14 @@ class Engine:
 
     def commit(self, outbox: list[bytes] | None = None) -> Commit:
         """What changed since the last commit (or the start), with the checkpoint it leads to."""
-        slots = np.flatnonzero(self._touched[: self._user_count()]).tolist()
-        memory, plan, texts = self._memory, self._made.plan, self._texts
+        slots = np.flatnonzero(self._touched[: self._user_count()])
+        packed = self._packer.pack(self._memory, self._made.plan, self._texts, slots)
+        users = [text_of(self._users, slot) for slot in slots.tolist()]
         commit = Commit(
             checkpoint=replace(self.checkpoint, commit_number=self.checkpoint.commit_number + 1),
             previous=self._previous,
-            rows=[
-                (text_of(self._users, slot), self._packer.pack(memory, plan, texts, slot))
-                for slot in slots
-            ],
-            deadlines=memory.deadline[slots].tolist(),
+            rows=list(zip(users, packed, strict=True)),
+            deadlines=self._memory.deadline[slots].tolist(),
             outbox=outbox or [],
         )
         self._touched[:] = 0
@@ -303,12 +301,14 @@ class Engine:
             self._users, len(snapshot.rows), sum(len(user) for user, _ in snapshot.rows)
         )
         self._memory = with_users(self._memory, self._made.layout.words, len(snapshot.rows))
-        for user, row in snapshot.rows:
-            slot = number_of(self._users, user)
-            self._memory = with_nodes(self._memory, NODES_MARGIN)
-            plan = self._made.plan
-            self._texts = self._packer.unpack(self._memory, plan, self._texts, slot, row)
-            set_deadline(self._machine(), slot)
+        for user, _ in snapshot.rows:
+            number_of(self._users, user)
+        assert self._user_count() == len(snapshot.rows), "a snapshot has each user once"
+        rows = [row for _, row in snapshot.rows]
+        self._memory, self._texts = self._packer.unpack(
+            self._memory, self._made.plan, self._texts, 0, rows
+        )
+        set_deadlines(self._machine(), self._user_count())
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._names.users, self._names.texts = self._users, self._texts
         for index, pending in enumerate(self._pending()):

@@ -1,17 +1,17 @@
 """A user's row as bytes that are complete in themselves, and back.
 
 A packed row holds the row's words, the nodes of its lists and the texts it names, which stand in
-the row as numbers of its own (1, 2, ...). So it can be loaded into any table, in any order.
+the row as numbers of its own (1, 2, ...). So it can be loaded into any table, in any order. In
+bytes: two int32 (words, texts), the words, the texts' lengths as uint16, the texts.
 """
 
 from __future__ import annotations
-
-import struct
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled
+from config.limits import JOURNEYS_MAX, TEXT_BYTES_MAX
 from state.carts import CART_FIRST_LINE, CART_KEY, LINE_CATEGORY, LINE_ITEM
 from state.distinct import TEXT_MASK
 from state.history import EXIT_KEY, GOAL_KEY
@@ -21,58 +21,160 @@ from state.layout import (
     CARTS_MAX,
     DISTINCT_MAX,
     EXITS_HEAD,
+    EXITS_MAX,
     HISTORY_HEAD,
     INSTANCES_HEAD,
+    INSTANCES_MAX,
     LINES_MAX,
     ROW_WORDS,
     Layout,
     Plan,
 )
-from state.memory import NODE_WORDS, Memory, take_node
-from state.texts import Texts, number_of, text_of, with_room
+from state.memory import NODE_WORDS, Memory, take_node, with_nodes
+from state.texts import HEAD, READ_AHEAD, Texts, intern, with_room
 
 CELLS = NODE_WORDS - 1
-JOURNEYS_MAX = 64
-TEXTS_MAX = 4096
+WORD_BYTES = 8
+BUFFER_WORDS = 1 << 19
+ROWS_AT_ONCE = 4096
+"""Rows are packed into a buffer of 4 MB and a row, and loaded some thousand at once."""
 
 
 class RowPacker:
     """Packs and unpacks rows of one layout; holds the buffers that this takes."""
 
     def __init__(self, layout: Layout) -> None:
-        lists = 8 + JOURNEYS_MAX + 8 + CARTS_MAX * (LINES_MAX + 2)
+        lists = INSTANCES_MAX + JOURNEYS_MAX + EXITS_MAX + CARTS_MAX * (LINES_MAX + 2)
         chunks = (DISTINCT_MAX // CELLS + 2) * len(layout.distinct_heads)
-        self._layout = layout
-        self._words = np.zeros(layout.words + (lists + chunks) * NODE_WORDS, np.int64)
-        self._texts = np.zeros(TEXTS_MAX + 1, np.int64)
+        texts = len(layout.text_cells) + 2 * lists + CELLS * chunks
+        text_words = texts * (2 + TEXT_BYTES_MAX) // WORD_BYTES
+        self._row_words_max = layout.words + (lists + chunks) * NODE_WORDS + text_words + 2
+        self._row_words = layout.words
+        self._cells = (layout.text_cells, layout.distinct_heads)
+        self._local = np.zeros(texts + 1, np.int64)
 
-    def pack(self, memory: Memory, plan: Plan, texts: Texts, slot: int) -> bytes:
-        """The row of a user as bytes."""
-        layout = self._layout
-        self._texts[0] = 0
-        count = pack_user(
-            memory, plan, (layout.text_cells, layout.distinct_heads), slot, self._words, self._texts
-        )
-        named = [text_of(texts, int(number)) for number in self._texts[1 : self._texts[0] + 1]]
-        lengths = struct.pack(f"<{len(named)}H", *map(len, named))
-        head = struct.pack("<II", count, len(named))
-        return b"".join((head, self._words[:count].tobytes(), lengths, *named))
+    def pack(
+        self, memory: Memory, plan: Plan, texts: Texts, slots: NDArray[np.int64]
+    ) -> list[bytes]:
+        """The rows of users as bytes, in the order of `slots`."""
+        packed: list[bytes] = []
+        words = np.empty(self._row_words_max + BUFFER_WORDS, np.int64)
+        content = words.view(np.uint8).data
+        last = len(words) - self._row_words_max
+        while len(packed) < len(slots):
+            ends = np.zeros((len(slots) - len(packed), 2), np.int64)
+            left = slots[len(packed) :]
+            where = (words, ends, last)
+            count = pack_rows(memory, plan, texts, self._cells, left, self._local, where)
+            packed += [bytes(content[start:end]) for start, end in ends[:count].tolist()]
+        return packed
 
-    def unpack(self, memory: Memory, plan: Plan, texts: Texts, slot: int, row: bytes) -> Texts:
-        """Load a packed row into an empty row of the table; the table of texts, maybe grown."""
-        count, named = struct.unpack_from("<II", row)
-        words = np.frombuffer(row, np.int64, count, 8).copy()
-        lengths = struct.unpack_from(f"<{named}H", row, 8 + 8 * count)
-        texts = with_room(texts, named, sum(lengths))
-        numbers = np.zeros(named + 1, np.int64)
-        at = 8 + 8 * count + 2 * named
-        for index, length in enumerate(lengths):
-            numbers[index + 1] = number_of(texts, row[at : at + length])
+    def unpack(
+        self, memory: Memory, plan: Plan, texts: Texts, first_slot: int, rows: list[bytes]
+    ) -> tuple[Memory, Texts]:
+        """Load packed rows into the empty rows from `first_slot` on; the tables, maybe grown."""
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            part = rows[first : first + ROWS_AT_ONCE]
+            padded = [row + bytes(-len(row) % WORD_BYTES) for row in part]
+            lengths = np.fromiter(map(len, padded), np.int64, len(padded)) // WORD_BYTES
+            starts = np.cumsum(lengths) - lengths
+            words = np.frombuffer(b"".join([*padded, bytes(READ_AHEAD)]), np.int64).copy()
+            needs = np.zeros(3, np.int64)
+            add_needs(words, starts, self._row_words, needs)
+            nodes, count, size = needs.tolist()
+            memory, texts = with_nodes(memory, nodes), with_room(texts, count, size)
+            at = first_slot + first
+            unpack_rows(memory, plan, texts, self._cells, at, (words, starts), self._local)
+        return memory, texts
+
+
+@compiled
+def pack_rows(
+    memory: Memory,
+    plan: Plan,
+    texts: Texts,
+    cells: tuple[NDArray[np.int64], NDArray[np.int64]],
+    slots: NDArray[np.int64],
+    local: NDArray[np.int64],
+    where: tuple[NDArray[np.int64], NDArray[np.int64], int],
+) -> int:
+    """Pack rows until the buffer is full; returns how many.
+
+    `where`: the buffer, room for each row's first byte and end, the last word that a row may start
+    at.
+    """
+    words, ends, last = where
+    halves, content = words.view(np.int32), words.view(np.uint8)
+    at = 0
+    for index in range(len(slots)):
+        if at > last:
+            return index
+        local[0] = 0
+        end = pack_user(memory, plan, cells, slots[index], words, at + 1, local)
+        halves[2 * at] = end - at - 1
+        halves[2 * at + 1] = local[0]
+        ends[index, 0] = WORD_BYTES * at
+        ends[index, 1] = _pack_texts(texts, local, content, WORD_BYTES * end)
+        at = (ends[index, 1] + WORD_BYTES - 1) // WORD_BYTES
+    return len(slots)
+
+
+@compiled
+def _pack_texts(
+    texts: Texts, local: NDArray[np.int64], content: NDArray[np.uint8], start: int
+) -> int:
+    """Write the lengths (two bytes each) and the bytes of a row's texts; where they end."""
+    at = start + 2 * local[0]
+    for index in range(local[0]):
+        entry = HEAD + 2 * local[index + 1]
+        first, end = texts.entries[entry + 1], texts.entries[entry + 3]
+        content[start + 2 * index] = (end - first) & 0xFF
+        content[start + 2 * index + 1] = (end - first) >> 8
+        for position in range(first, end):
+            content[at] = texts.data[position]
+            at += 1
+    return int(at)
+
+
+@compiled
+def add_needs(
+    words: NDArray[np.int64], starts: NDArray[np.int64], row_words: int, needs: NDArray[np.int64]
+) -> None:
+    """Add what packed rows take at most: nodes, texts, bytes of texts."""
+    halves = words.view(np.int32)
+    for index in range(len(starts)):
+        start = starts[index]
+        end = starts[index + 1] if index + 1 < len(starts) else len(words)
+        count = int(halves[2 * start])
+        needs[0] += (count - row_words) // CELLS
+        needs[1] += halves[2 * start + 1]
+        needs[2] += WORD_BYTES * (end - start - 1 - count)
+
+
+@compiled
+def unpack_rows(
+    memory: Memory,
+    plan: Plan,
+    texts: Texts,
+    cells: tuple[NDArray[np.int64], NDArray[np.int64]],
+    first_slot: int,
+    packed: tuple[NDArray[np.int64], NDArray[np.int64]],
+    numbers: NDArray[np.int64],
+) -> None:
+    """Load packed rows, given as their words and where each starts; there is room for all."""
+    words, starts = packed
+    halves, content = words.view(np.int32), words.view(np.uint8)
+    for index in range(len(starts)):
+        start = starts[index]
+        named = int(halves[2 * start + 1])
+        lengths = WORD_BYTES * (start + 1 + int(halves[2 * start]))
+        at = lengths + 2 * named
+        for number in range(named):
+            length_at = lengths + 2 * number
+            length = int(content[length_at]) + 256 * int(content[length_at + 1])
+            numbers[number + 1] = intern(texts, content, at, length)
             at += length
-        layout = self._layout
-        cells = (layout.text_cells, layout.distinct_heads)
-        unpack_user(memory, plan, cells, slot, words, numbers)
-        return texts
+        unpack_user(memory, plan, cells, first_slot + index, words, start + 1, numbers)
 
 
 @compiled
@@ -82,32 +184,33 @@ def pack_user(
     cells: tuple[NDArray[np.int64], NDArray[np.int64]],
     slot: int,
     words: NDArray[np.int64],
+    start: int,
     texts: NDArray[np.int64],
 ) -> int:
-    """Write a row and its lists to `words`, and the texts it names to `texts` (their count first).
+    """Write a row and its lists from `words[start]` on; returns where they end.
 
-    Returns how many words were written.
+    The numbers of the texts that it names go to `texts`, their count first.
     """
     text_cells, distinct_heads = cells
     count = plan.ints[ROW_WORDS]
     for word in range(count):
-        words[word] = memory.rows64[slot * count + word]
-    halves = words.view(np.int32)
+        words[start + word] = memory.rows64[slot * count + word]
+    halves, base = words.view(np.int32), 2 * start
     for cell in text_cells:
-        halves[cell] = _local(texts, halves[cell])
-    at = count
+        halves[base + cell] = _local(texts, halves[base + cell])
+    at = start + count
     for head, text_word in (
         (INSTANCES_HEAD, INSTANCE_KEY),
         (HISTORY_HEAD, GOAL_KEY),
         (EXITS_HEAD, EXIT_KEY),
     ):
-        at = _pack_list(memory, halves[head], words, at, texts, text_word, 0)
-        halves[head] = 0
-    at = _pack_carts(memory, halves[CARTS_HEAD], words, at, texts)
-    halves[CARTS_HEAD] = 0
+        at = _pack_list(memory, halves[base + head], words, at, texts, text_word, 0)
+        halves[base + head] = 0
+    at = _pack_carts(memory, halves[base + CARTS_HEAD], words, at, texts)
+    halves[base + CARTS_HEAD] = 0
     for head in distinct_heads:
-        at = _pack_distinct(memory, halves[head], words, at, texts)
-        halves[head] = 0
+        at = _pack_distinct(memory, halves[base + head], words, at, texts)
+        halves[base + head] = 0
     return at
 
 
@@ -179,17 +282,19 @@ def unpack_user(
     cells: tuple[NDArray[np.int64], NDArray[np.int64]],
     slot: int,
     words: NDArray[np.int64],
+    start: int,
     numbers: NDArray[np.int64],
 ) -> None:
     """Load what `pack_user` wrote; `numbers` are its texts' numbers here, by local number."""
     text_cells, distinct_heads = cells
     count = plan.ints[ROW_WORDS]
     base = slot * count
+    numbers[0] = 0
     for word in range(count):
-        memory.rows64[base + word] = words[word]
+        memory.rows64[base + word] = words[start + word]
     for cell in text_cells:
         memory.rows32[2 * base + cell] = numbers[memory.rows32[2 * base + cell]]
-    at = count
+    at = start + count
     for head, text_word in (
         (INSTANCES_HEAD, INSTANCE_KEY),
         (HISTORY_HEAD, GOAL_KEY),
