@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/set-up-for-this-lock
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint bench lock
+.PHONY: help setup demo test lint bench pages lock
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -22,7 +22,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP)  ## simulate a small shop, replay it, show what Beckon decided
+demo: $(STAMP)  ## a minute: a shop live, its log stopped and resumed 20 times, a what-if
 	$(BIN)/beckon demo
 
 test: lint  ## lint, types, then all tests
@@ -35,6 +35,11 @@ lint: $(STAMP)  ## ruff and mypy
 
 bench: $(STAMP)  ## measure speed and memory (some minutes); docs/benchmarks.md has our figures
 	$(BIN)/python -m bench
+
+pages: $(STAMP)  ## write again what is generated: schemas, tables of the docs, contracts
+	$(BIN)/python -m config.json_schemas
+	$(BIN)/python -m config.key_tables
+	$(BIN)/python -m connectors.contract_files
 
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --fork-strategy fewest --python-version 3.11 \

@@ -66,7 +66,9 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr.decode()
     assert b'"specversion":"1.0"' in ended.stdout
-    assert (tmp_path / "profiles.jsonl").stat().st_size > 0
+    assert b"Last triggers" in ended.stdout
+    assert b'"sums_close":true' in ended.stdout
+    assert len((tmp_path / "at_risk.csv").read_text().splitlines()) > 5
 
 
 def test_the_verbs_of_the_readme_are_in_the_makefile() -> None:
