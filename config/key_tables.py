@@ -7,16 +7,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from config.json_schemas import json_schema
+from config.marked_pages import filled
 from config.shape_values import Schema
 
 PAGE = Path(__file__).parent.parent / "docs" / "config.md"
-MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NAMES = {"events": "EVENT", "tags": "TAG"}
 """What stands for the names that people choose, where it is not NAME."""
 
@@ -34,12 +33,8 @@ class Key(NamedTuple):
 
 
 def with_tables(page: str) -> str:
-    """The page with what stands between its marks made anew.
-
-    >>> print(with_tables("<!-- generated: kinds --><!-- end -->"))
-    <!-- generated: kinds --><!-- end -->
-    """
-    return MARKED.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}{found[3]}", page)
+    """The page with what stands between its marks made anew."""
+    return filled(page, {name: table().rstrip("\n") for name, table in TABLES.items()})
 
 
 def keys_table(name: str) -> str:

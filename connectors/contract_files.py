@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from config.marked_pages import filled
 from connectors.asyncapi import asyncapi_document
-from connectors.contract_page import filled, laid_out, page_blocks
+from connectors.contract_page import laid_out, page_blocks
 from connectors.contracts import MESSAGES, Message, document_of
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,19 +15,6 @@ from connectors.triggers import CloudEvent, Decided, GoalReached, Turned
 
 WIDTH = 96
 """Characters of a line of JSON before it is broken."""
-
-_BLOCK = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def filled(page: str, blocks: Mapping[str, str]) -> str:
-    r"""The page with each block between its marks; a block that the page lacks is an error.
-
-    >>> filled("<!-- generated: a -->\nold\n<!-- end -->", {"a": "new"})
-    '<!-- generated: a -->\nnew\n<!-- end -->'
-    """
-    marked = [name for _, name, _ in _BLOCK.findall(page)]
-    assert sorted(marked) == sorted(blocks), "the page marks a place for each block"
-    return _BLOCK.sub(lambda found: f"{found[1]}{blocks[found[2]]}\n{found[3]}", page)
 
 
 def page_blocks(examples: Mapping[str, Any]) -> dict[str, str]:
