@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from config.key_tables import MARKED, TABLES, with_tables
+from config.key_tables import TABLES, with_tables
 from config.load import load
+from config.marked_pages import MARKED
 from config.rules import compile_rule
 from config.schema import Config, Program
 from config.scope import Scope
