@@ -182,7 +182,14 @@ def _exit_cause(journey: Journey, cause: str) -> str:
     """What ended an instance, as far as it is known: an event, or what `exit.when` says."""
     if cause in journey.exit_events:
         return f"{_done(cause)}; "
-    return f"{journey.exit_when.text}; " if cause and journey.exit_when is not None else ""
+    if not cause or journey.exit_when is None:
+        return ""
+    rule = journey.exit_when.text
+    terms = terms_of(rule)
+    if terms.comparisons or len(terms.tags) != 1:
+        return f"{rule}; "
+    ((tag, wanted),) = terms.tags
+    return f"{'is now' if wanted else 'is no longer'} {tag}; "
 
 
 def _stage(journey: Journey, name: str) -> Stage:
