@@ -109,7 +109,7 @@ def test_check_lists_every_problem_with_file_place_and_nearest_name(
     journey.write_text(journey.read_text().replace("lifecycle.at_risk", "lifecyle.at_risk"))
     found = run("check", "--config", own_config)
     assert (found.code, found.err) == (1, "")
-    assert "2 problems in 2 files" in found.out
+    assert "2 problems in 2 files" in " ".join(found.out.split())
     assert "[intent] cart, line " in found.out
     assert "fix: write cart_items" in found.out
     assert "[entry] tag, line " in found.out

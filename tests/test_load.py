@@ -287,7 +287,7 @@ def test_a_journey_is_as_its_file_says() -> None:
         None,
         3 * DAY_MS,
     )
-    assert cart.exit_events == ("Order Completed",)
+    assert cart.exit_events == ("Order Completed", "Checkout Started")
     assert cart.exit_when is not None
     assert cart.goal is not None
     assert (cart.goal.event, cart.goal.within_ms) == ("Order Completed", 3 * DAY_MS)

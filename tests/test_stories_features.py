@@ -201,7 +201,9 @@ def test_a_kept_tag_stays_for_its_time_after_the_rule_failed(
     story.feature("views", f'kind = "count"\nevents = ["Product Viewed"]\n{WINDOW}')
     story.tags('[mood]\nhot = { when = "views > 0", keep = "2h" }\n')
     view(story, "02T10:00:30", "a")
-    assert story.run(until).profiles[0]["tags"] == (["mood", "mood.hot"] if held else [])
+    since = "2026-03-02T10:00:30.000Z"
+    expected = {"mood": since, "mood.hot": since} if held else {}
+    assert story.run(until).profiles[0]["tags"] == expected
 
 
 def test_a_rule_that_holds_again_keeps_its_tag_anew(story: Story) -> None:
@@ -231,4 +233,31 @@ def test_the_first_tag_that_holds_shuts_out_those_after_it(story: Story) -> None
 def test_a_group_holds_when_any_tag_below_it_does(story: Story) -> None:
     story.tags('[a]\nnear = "cart_items > 5"\n[a.b]\ndeep = "cart_items > 0"\n')
     story.event("02T10:00:00", "Product Added", product_id="a", cart_id="c")
-    assert story.run().profiles[0]["tags"] == ["a", "a.b", "a.b.deep"]
+    assert held(story) == ["a 10:00:00", "a.b 10:00:00", "a.b.deep 10:00:00"]
+
+
+def test_a_tag_says_since_when_it_is_held_and_a_group_since_the_earliest_of_those(
+    story: Story,
+) -> None:
+    story.tags('[a]\none = "cart_items > 0"\ntwo = "cart_items > 1"\n')
+    story.event("02T10:00:00.900", "Product Added", product_id="a", cart_id="c")
+    story.event("02T10:00:05", "Product Removed", product_id="a", cart_id="c")
+    story.event("02T10:00:07.100", "Product Added", product_id="a", cart_id="c")
+    story.event("02T10:00:09", "Product Added", product_id="b", cart_id="c")
+    assert held(story) == ["a 10:00:07", "a.one 10:00:07", "a.two 10:00:09"]
+
+
+def test_of_a_group_that_picks_one_the_tag_held_now_says_since_when(story: Story) -> None:
+    story.tags('[a]\npick = "first"\nmany = "cart_items > 1"\nsome = "cart_items > 0"\n')
+    story.event("02T10:00:00", "Product Added", product_id="a", cart_id="c")
+    story.event("02T10:00:05", "Product Added", product_id="b", cart_id="c")
+    assert held(story) == ["a 10:00:05", "a.many 10:00:05"]
+    story.event("02T10:00:08", "Product Removed", product_id="b", cart_id="c")
+    assert held(story) == ["a 10:00:08", "a.some 10:00:08"]
+
+
+def held(story: Story) -> list[str]:
+    """The tags that the user holds at the end, each with the time since when."""
+    tags = story.run().profiles[0]["tags"]
+    assert isinstance(tags, dict)
+    return [f"{name} {since[11:19]}" for name, since in tags.items()]

@@ -197,6 +197,27 @@ def test_a_shadow_journey_counts_for_its_own_cooldown_only(story: Story) -> None
     assert data_of(world)["channel"] == "push"
 
 
+def test_a_profile_has_the_last_trigger_of_each_journey_the_newest_first(story: Story) -> None:
+    story.journey("cart", entry() + STAGE + OFFER)
+    story.journey("later", entry() + OFFER, status="shadow", priority=99)
+    story.journey("never", entry() + STAGE, status="off")
+    story.journey("once", entry() + STAGE, holdout=1.0, priority=90)
+    add(story, "02T10:00:00", "c1")
+    assert story.run("02T12:00:00").profiles[0]["triggers"] == [
+        {
+            "journey": journey,
+            "stage": stage,
+            "at": f"2026-03-02T{at}.000Z",
+            "outcome": outcome,
+        }
+        for journey, stage, at, outcome in (
+            ("cart", "offer", "11:00:00", "sent"),
+            ("later", "offer", "11:00:00", "shadow"),
+            ("once", "reminder", "10:30:00", "holdout"),
+        )
+    ]
+
+
 def test_a_journey_that_is_off_says_so(story: Story) -> None:
     story.journey("cart", entry() + STAGE, status="off")
     add(story, "02T10:00:00", "c1")
