@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from itertools import groupby
 
 import numpy as np
@@ -26,6 +27,7 @@ from connectors.triggers import (
 )
 from flows import output as out
 from flows.output import Output, Reported, reported
+from flows.places import Place
 from flows.render import ID_BYTES, Decisions, render
 from flows.render_plan import HEAD_BYTES, LINE_BYTES_MAX, bytes_max, make_render_plan
 from state.texts import Texts, text_of
@@ -118,10 +120,26 @@ class Batch:
         rows = table.rows[:, out.OUTCOME] == out.SENT
         return self._rendered(table, self._in_order(table.rows, np.flatnonzero(rows)))
 
+    def placed_triggers(self) -> list[tuple[Place, bytes]]:
+        """As `triggers`, each with its place."""
+        table = self._table()
+        rows = np.flatnonzero(table.rows[:, out.OUTCOME] == out.SENT)
+        order = self._in_order(table.rows, rows)
+        places = [self._whole_place(table.rows[row].tolist()) for row in order]
+        return list(zip(places, self._rendered(table, order), strict=True))
+
     def decisions(self) -> list[bytes]:
         """All outcomes and goals, in order of place."""
         table = self._table()
-        order = self._in_order(table.rows, np.arange(len(table.rows)))
+        return self._decisions(table, np.arange(len(table.rows)))
+
+    def side_decisions(self) -> list[bytes]:
+        """The outcomes and goals that are not triggers, in order of place."""
+        table = self._table()
+        return self._decisions(table, np.flatnonzero(table.rows[:, out.OUTCOME] != out.SENT))
+
+    def _decisions(self, table: Decisions, wanted: NDArray[np.int64]) -> list[bytes]:
+        order = self._in_order(table.rows, wanted)
         lines: list[bytes] = []
         for is_goal, run in groupby(order, lambda row: table.rows[row, out.OUTCOME] == out.GOAL):
             if is_goal:
@@ -143,6 +161,13 @@ class Batch:
             )
         )
         return [encode(self._turned(cells, user)) for cells, user in named]
+
+    def turned(self) -> Iterator[tuple[bytes, int, bool]]:
+        """(user, tag, held) of each transition, each user's in their order."""
+        for part in self._parts:
+            for cells in part.transitions.tolist():
+                user = self._names.user(cells[out.TURNED_USER])
+                yield user, cells[out.TURNED_TAG], bool(cells[out.TURNED_HELD])
 
     def _hold_out(self, rows: NDArray[np.int64]) -> None:
         """The last gate: what would be sent to a user in the journey's holdout is not."""
@@ -194,6 +219,20 @@ class Batch:
             text_of(self._names.texts, key) if key else b"",
             int(cells[out.ENTRY]),
             int(cells[out.STAGE]),
+        )
+
+    def _whole_place(self, cells: _Cells) -> Place:
+        journey, key = self._names.config.journeys[cells[out.JOURNEY]], cells[out.KEY]
+        return Place(
+            instant_ms=cells[out.INSTANT],
+            offset=cells[out.OFFSET],
+            user=self._names.user(cells[out.USER]).decode(),
+            descending_priority=-journey.priority,
+            journey=journey.name,
+            has_key=key != 0,
+            key=self._names.text(key) if key else "",
+            entry_ms=cells[out.ENTRY],
+            stage=cells[out.STAGE],
         )
 
     def _rendered(self, table: Decisions, order: list[int]) -> list[bytes]:

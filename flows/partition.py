@@ -21,6 +21,7 @@ from flows.profiles import ProfileReader
 from state.layout import TAGS
 from state.memory import (
     DUPLICATES,
+    EARLIEST,
     EVENTS_APPLIED,
     JOURNEY_TALLIES,
     LAST_INSTANT,
@@ -32,7 +33,7 @@ from state.memory import (
 )
 from state.packing import RowPacker
 from state.renumber import Rows, without_unused
-from state.store import Checkpoint, Commit, Snapshot, encode_checkpoint
+from state.store import AudienceChange, Checkpoint, Commit, Snapshot, encode_checkpoint
 from state.texts import COUNT, find_all, new_texts, number_of, text_of, with_room
 
 DRAIN_MS = 3660 * 86_400_000
@@ -74,6 +75,17 @@ class Counters(Struct, frozen=True, kw_only=True):
     users: int
     journeys: dict[str, JourneyCounters]
     tags: dict[str, int]
+
+
+class Live(Struct, frozen=True, kw_only=True):
+    """What a live commit holds beside rows; as `Checkpoint` and `Commit` say."""
+
+    owner: str = ""
+    last_place: str = ""
+    outbox: list[bytes] = []
+    relayed_count: int = 0
+    audiences: list[AudienceChange] = []
+    profiles: list[tuple[bytes, bytes]] = []
 
 
 class Engine:
@@ -160,22 +172,41 @@ class Engine:
         self._advance(clock_ms, self.checkpoint.next_offset)
         return self._counted(batch)
 
-    def commit(self, outbox: list[bytes] | None = None) -> Commit:
+    def commit(self, live: Live | None = None) -> Commit:
         """What changed since the last commit (or the start), with the checkpoint it leads to."""
+        live = live or Live()
         slots = np.flatnonzero(self._touched[: self._user_count()])
         packed = self._packer.pack(self._memory, self._made.plan, self._texts, slots)
         users = [text_of(self._users, slot) for slot in slots.tolist()]
         commit = Commit(
-            checkpoint=replace(self.checkpoint, commit_number=self.checkpoint.commit_number + 1),
+            checkpoint=replace(
+                self.checkpoint,
+                commit_number=self.checkpoint.commit_number + 1,
+                owner=live.owner,
+                last_place=live.last_place or self.checkpoint.last_place,
+            ),
             previous=self._previous,
             rows=list(zip(users, packed, strict=True)),
             deadlines=self._memory.deadline[slots].tolist(),
-            outbox=outbox or [],
+            outbox=live.outbox,
+            relayed_count=live.relayed_count,
+            audiences=live.audiences,
+            profiles=live.profiles,
         )
         self._touched[:] = 0
         self.checkpoint = commit.checkpoint
         self._previous = encode_checkpoint(commit.checkpoint)
         return commit
+
+    @property
+    def next_deadline_ms(self) -> int:
+        """The earliest deadline of any user, or earlier: when time alone brings something about."""
+        return int(self._memory.nodes[EARLIEST])
+
+    @property
+    def touched_count(self) -> int:
+        """How many users the next commit has to write."""
+        return int(np.count_nonzero(self._touched[: self._user_count()]))
 
     @property
     def counters(self) -> Counters:

@@ -43,6 +43,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
 
     `commit_number` counts the partition's commits from 1: it makes each checkpoint differ from the
     one before even when a commit moves nothing else. `layout` is a digest of the rows' layout.
+    Live, `owner` is the token of who commits, and `last_place` that of the last trigger decided
+    ("" before one).
     """
 
     partition: int
@@ -53,6 +55,16 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     layout: str
     commit_number: int = 1
     sources: tuple[SourcePosition, ...] = ()
+    owner: str = ""
+    last_place: str = ""
+
+
+class AudienceChange(Struct, frozen=True, array_like=True):
+    """Who gained and who lost a tag (the net of a commit)."""
+
+    tag: str
+    gained: list[bytes]
+    lost: list[bytes]
 
 
 class Commit(Struct, frozen=True, kw_only=True):
@@ -60,7 +72,9 @@ class Commit(Struct, frozen=True, kw_only=True):
 
     `rows` are (user id, packed row); of a user named twice the last row counts. `deadlines`,
     parallel to them, are for stores that keep an index of deadlines (a row holds its own). `outbox`
-    is what was decided and is still to be handed on.
+    is what was decided and is still to be handed on; `relayed_count` how many of the entries that
+    the store has, from the oldest on, were handed on since the last commit, and leave it.
+    `audiences` and `profiles` (user id, JSON) are for stores that others read, too.
     """
 
     checkpoint: Checkpoint
@@ -68,6 +82,9 @@ class Commit(Struct, frozen=True, kw_only=True):
     rows: list[tuple[bytes, bytes]]
     deadlines: list[int]
     outbox: list[bytes]
+    relayed_count: int = 0
+    audiences: list[AudienceChange] = []
+    profiles: list[tuple[bytes, bytes]] = []
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
@@ -154,7 +171,8 @@ class MemoryStore:
         if not must_write(f"memory partition {partition}", commit, self._last.get(partition)):
             return
         self._rows.setdefault(partition, {}).update(commit.rows)
-        self._outbox[partition] = list(commit.outbox)
+        waiting = self._outbox.get(partition, [])
+        self._outbox[partition] = [*waiting[commit.relayed_count :], *commit.outbox]
         self._last[partition] = last_commit(commit)
 
     def close(self) -> None:

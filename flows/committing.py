@@ -1,0 +1,92 @@
+"""Commits and relays of one partition, each on a thread of its own, in the order they were begun.
+
+A commit's triggers are relayed once it is stored. What fails is raised by `check`, and nothing is
+begun after it: the partition's run is dropped, and a new one goes on from what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from connectors.log import OutboxEntry, Relay, SideOutput
+from state.store import Commit, Store
+
+FLUSH_SECONDS = 10.0
+"""How long the broker may take to acknowledge what is delivered at least once."""
+
+RELAY_ENTRIES_MAX = 500
+"""Triggers in one transaction."""
+
+
+class Committing:
+    """Takes commits, one after the other, and relays what they hold."""
+
+    def __init__(self, store: Store, relay: Relay, side: SideOutput) -> None:
+        self._store = store
+        self._relay = relay
+        self._side = side
+        self._commits = ThreadPoolExecutor(1, "commit")
+        self._relays = ThreadPoolExecutor(1, "relay")
+        self._commit: Future[None] | None = None
+        self._running: list[Future[None]] = []
+        self._failed = False
+        self.relayed_count = 0
+        """How many entries were relayed so far."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a commit is under way."""
+        return self._commit is not None and not self._commit.done()
+
+    def check(self) -> None:
+        """Raise what went wrong on a thread since the last look."""
+        done = [future for future in self._running if future.done()]
+        self._running = [future for future in self._running if not future.done()]
+        for future in done:
+            future.result()
+
+    def begin(self, commit: Commit, entries: Sequence[OutboxEntry]) -> None:
+        """Store a commit and then relay its entries; not while another is under way."""
+        assert not self.busy, "commits are made one after the other"
+        self._commit = self._commits.submit(self._store_and_relay, commit, entries)
+        self._running.append(self._commit)
+
+    def relay(self, entries: Sequence[OutboxEntry]) -> None:
+        """Relay entries that are stored already."""
+        for first in range(0, len(entries), RELAY_ENTRIES_MAX):
+            part = entries[first : first + RELAY_ENTRIES_MAX]
+            self._running.append(self._relays.submit(self._relay_part, part))
+
+    def finish(self) -> None:
+        """Wait until all that was begun is done; raises what went wrong."""
+        while self._running:
+            wait(self._running)
+            self.check()
+
+    def close(self) -> None:
+        """Let the threads end; what they do is finished, and nothing else is begun."""
+        self._failed = True
+        self._commits.shutdown()
+        self._relays.shutdown()
+
+    def _store_and_relay(self, commit: Commit, entries: Sequence[OutboxEntry]) -> None:
+        if self._failed:
+            return
+        try:
+            self._side.flush(FLUSH_SECONDS)
+            self._store.commit(commit)
+        except BaseException:
+            self._failed = True
+            raise
+        self.relay(entries)
+
+    def _relay_part(self, entries: Sequence[OutboxEntry]) -> None:
+        if self._failed:
+            return
+        try:
+            self._relay.relay(entries)
+        except BaseException:
+            self._failed = True
+            raise
+        self.relayed_count += len(entries)

@@ -1,0 +1,220 @@
+"""One partition, live: what arrives is applied, what is decided is committed and then relayed.
+
+A round (`LivePartition.step`) does not wait for Redis or the broker: see `flows.committing`.
+Whatever fails is raised by a step. The run is then dropped with all its memory, and a new one
+starts from what is stored; so nothing here has to be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from config.schema import Config
+from connectors.events import Decoder
+from connectors.log import LogReader, LogWriter, OutboxEntry, Polled, Relay, SideOutput
+from flows.audiences import Audiences
+from flows.committing import Committing
+from flows.live_apply import Applied, Applier
+from flows.partition import Engine, Live
+from flows.places import Place, decode_place
+from state.store import Snapshot, Store, StoreError
+
+POLL_RECORDS_MAX = 5_000
+COMMIT_EVERY_MS = 200
+RENEW_EVERY_MS = 1_000
+TICK_EVERY_MS = 50
+USERS_TOUCHED_MAX = 5_000
+OUTBOX_MAX = 10_000
+"""A poll's records; how often a commit, a lease's renewal and a tick come; beyond how many users
+touched, or triggers that wait for the relay, nothing is read."""
+
+TICK = b'{"control":"tick"}'
+NOTHING = Polled(pieces=[], record_count=0, next_offset=0, end_offset=0)
+
+
+class LiveParts(Struct, frozen=True, kw_only=True):
+    """What the run of a partition is made of; `reader_from` opens the log at an offset."""
+
+    partition: int
+    partitions: int
+    owner: str
+    config: Config
+    store: Store
+    reader_from: Callable[[int], LogReader]
+    writer: LogWriter
+    relay: Relay
+    side: SideOutput
+
+
+def open_partition(parts: LiveParts) -> LivePartition:
+    """Take a partition: fence earlier owners, load what is stored, relay what they left.
+
+    Raises:
+        StoreError: what is stored and what was relayed do not belong together.
+        OSError: store or broker cannot be reached.
+    """
+    noted = parts.relay.begin()
+    snapshot = parts.store.load(parts.partition)
+    relayed = decode_place(noted) if noted is not None else None
+    check_together(parts, snapshot, relayed)
+    return LivePartition(parts, snapshot, relayed)
+
+
+def check_together(parts: LiveParts, snapshot: Snapshot | None, relayed: Place | None) -> None:
+    """Refuse to go on where either the profiles or the note of what was relayed is lost."""
+    where = f"partition {parts.partition}"
+    if snapshot is None and relayed is not None:
+        raise StoreError(
+            where,
+            expected="profiles beside the note of what was relayed",
+            got="none",
+            fix="restore them, or rebuild them from the log with --rebuild: what was relayed "
+            "before is not sent again",
+        )
+    stored = snapshot.checkpoint.last_place if snapshot is not None else ""
+    waiting = len(snapshot.outbox) if snapshot is not None else 0
+    if stored and relayed is None and not waiting:
+        raise StoreError(
+            where,
+            expected="the note of what was relayed beside the profiles",
+            got="none",
+            fix="restore the topic of notes; or, if triggers may be sent again, start with new "
+            "profiles",
+        )
+
+
+class LivePartition:
+    """The run of one partition, from its snapshot on. `now_ms` is the wall clock throughout."""
+
+    def __init__(self, parts: LiveParts, snapshot: Snapshot | None, relayed: Place | None) -> None:
+        self._parts = parts
+        self._relayed = relayed
+        engine = Engine(parts.config, partition=parts.partition, snapshot=snapshot)
+        decoder = Decoder(parts.config)
+        if snapshot is not None:
+            decoder.clock_ms = snapshot.checkpoint.clock_ms
+        self._applier = Applier(
+            engine, decoder, partition=parts.partition, partitions=parts.partitions
+        )
+        self._reader = parts.reader_from(engine.checkpoint.next_offset)
+        self._audiences = Audiences([tag.name for tag in parts.config.tags])
+        self._committing = Committing(parts.store, parts.relay, parts.side)
+        self._entries: list[OutboxEntry] = []
+        self._last_place = engine.checkpoint.last_place
+        self._waiting_count = 0
+        self._relayed_noted = 0
+        self._applied_offset = engine.checkpoint.next_offset
+        self._committed_offset = -1
+        self._committed_at_ms = self._ticked_at_ms = 0
+        self._take_over(snapshot)
+
+    @property
+    def engine(self) -> Engine:
+        """The partition's profiles."""
+        return self._applier.engine
+
+    def step(self, now_ms: int) -> int:
+        """One round; how many records it applied.
+
+        Raises:
+            StoreError, Fenced: the partition has another owner, or the store fell back.
+            OSError: store or broker could not be reached in time.
+        """
+        self._committing.check()
+        polled = self._reader.poll(POLL_RECORDS_MAX) if self._has_room() else NOTHING
+        for piece in polled.pieces:
+            self._take(self._applier.apply(piece))
+        if not polled.record_count:
+            self._tick(now_ms)
+        self._commit_if_due(now_ms)
+        return polled.record_count
+
+    def close(self, now_ms: int) -> None:
+        """Commit what was applied, relay what was decided, and leave."""
+        try:
+            self._committing.finish()
+            self._commit(now_ms)
+            self._committing.finish()
+            # What was relayed meanwhile leaves the outbox.
+            if self._committing.relayed_count != self._relayed_noted:
+                self._commit(now_ms)
+                self._committing.finish()
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """Leave at once: what was not committed is decided again by the next owner."""
+        self._committing.close()
+        self._reader.close()
+        self._parts.relay.close()
+
+    def _take_over(self, snapshot: Snapshot | None) -> None:
+        """Relay what an earlier owner stored and did not relay."""
+        stored = [decode_entry(encoded) for encoded in snapshot.outbox] if snapshot else []
+        left = [entry for entry in stored if self._is_new(decode_place(entry.place))]
+        self._waiting_count = len(stored)
+        self._committing.relayed_count = len(stored) - len(left)
+        self._committing.relay(left)
+
+    def _is_new(self, place: Place) -> bool:
+        """Whether a decision was not relayed before."""
+        return self._relayed is None or place > self._relayed
+
+    def _has_room(self) -> bool:
+        waiting = self._waiting_count - self._committing.relayed_count
+        return waiting < OUTBOX_MAX and self.engine.touched_count < USERS_TOUCHED_MAX
+
+    def _take(self, applied: Applied) -> None:
+        for message in applied.messages:
+            self._parts.side.produce(message.topic, message.key, message.value)
+        for place, entry in applied.triggers:
+            self._last_place = entry.place.decode()
+            if self._is_new(place):
+                self._entries.append(entry)
+        self._audiences.note(applied.turned)
+        self._applied_offset = applied.next_offset
+
+    def _tick(self, now_ms: int) -> None:
+        """Have the broker prove that time has passed, where something is due by the wall clock."""
+        due = self.engine.next_deadline_ms <= now_ms
+        if due and now_ms - self._ticked_at_ms >= TICK_EVERY_MS:
+            self._parts.writer.append(self._parts.partition, "tick", TICK)
+            self._ticked_at_ms = now_ms
+
+    def _commit_if_due(self, now_ms: int) -> None:
+        if self._committing.busy:
+            return
+        waited_ms = now_ms - self._committed_at_ms
+        moved = self._applied_offset != self._committed_offset
+        at_once = bool(self._entries) or self.engine.touched_count >= USERS_TOUCHED_MAX
+        if (moved and (at_once or waited_ms >= COMMIT_EVERY_MS)) or waited_ms >= RENEW_EVERY_MS:
+            self._commit(now_ms)
+
+    def _commit(self, now_ms: int) -> None:
+        relayed_count = self._committing.relayed_count
+        live = Live(
+            owner=self._parts.owner,
+            last_place=self._last_place,
+            outbox=[encode_entry(entry) for entry in self._entries],
+            relayed_count=relayed_count - self._relayed_noted,
+            audiences=self._audiences.taken(),
+        )
+        self._committing.begin(self.engine.commit(live), self._entries)
+        self._waiting_count += len(self._entries)
+        self._relayed_noted = relayed_count
+        self._entries = []
+        self._committed_offset = self._applied_offset
+        self._committed_at_ms = now_ms
+
+
+def encode_entry(entry: OutboxEntry) -> bytes:
+    """An outbox entry as it is stored."""
+    return msgspec.msgpack.encode(entry)
+
+
+def decode_entry(encoded: bytes) -> OutboxEntry:
+    """The entry that `encode_entry` encoded."""
+    return msgspec.msgpack.decode(encoded, type=OutboxEntry)

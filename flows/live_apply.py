@@ -1,0 +1,180 @@
+"""What arrives on a partition of the log, applied to its engine; what it leads to, as messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from connectors.columns import Columns, DeadLetter
+from connectors.events import Decoder, RawBatch, partition_of
+from connectors.log import (
+    CONTROL_KINDS,
+    DEAD_LETTERS_TOPIC,
+    GOALS_TOPIC,
+    SUPPRESSED_TOPIC,
+    TAGS_TOPIC,
+    ControlRecord,
+    OutboxEntry,
+)
+from connectors.triggers import GOAL, SUPPRESSED
+from flows.decisions import Batch
+from flows.lines import dead_letter_line
+from flows.partition import Engine
+from flows.places import Place, encode_place
+
+NO_ROWS = np.zeros(0, np.int64)
+SIDE_TOPICS = {SUPPRESSED: SUPPRESSED_TOPIC, GOAL: GOALS_TOPIC}
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A message that is delivered at least once."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """What a piece of the log led to.
+
+    triggers: in order of place. turned: (user, tag, held) of each transition.
+    """
+
+    triggers: list[tuple[Place, OutboxEntry]]
+    messages: list[Message]
+    turned: list[tuple[bytes, int, bool]]
+    dead_letters: list[DeadLetter]
+    next_offset: int
+
+
+class Decision(Struct):
+    """The part of a decision's line that says where it goes."""
+
+    type: str
+    subject: str
+
+
+class Expiring(Struct):
+    """The part of a trigger's line that says how long it may be sent."""
+
+    expirytime: str
+
+
+_decision = msgspec.json.Decoder(Decision)
+_expiring = msgspec.json.Decoder(Expiring)
+
+
+class Applier:
+    """Applies one partition's records, in log order."""
+
+    def __init__(self, engine: Engine, decoder: Decoder, *, partition: int, partitions: int):
+        self.engine = engine
+        self._decoder = decoder
+        self._partition = partition
+        self._partitions = partitions
+        self._nothing = decoder.decode(raw_of(b"", 0, 0), last=True).columns.take(NO_ROWS)
+
+    def apply(self, piece: RawBatch | ControlRecord) -> Applied:
+        """Apply a batch of events or a control record."""
+        if isinstance(piece, ControlRecord):
+            return self._control(piece)
+        decoded = self._decoder.decode(piece, last=True)
+        columns, strays = self._own(decoded.columns, piece)
+        letters = sorted([*decoded.dead_letters, *strays], key=lambda letter: letter.offset)
+        next_offset = int(piece.offset[-1]) + 1
+        batch = self.engine.process(columns, clock_ms=decoded.clock_ms, next_offset=next_offset)
+        return self._applied(batch, letters, next_offset)
+
+    def _control(self, record: ControlRecord) -> Applied:
+        """Time has passed up to the record; one of no known kind is a dead letter."""
+        letters = []
+        if record.kind not in CONTROL_KINDS:
+            detail = f"expected one of {', '.join(CONTROL_KINDS)} in the header, got {record.kind}"
+            letters.append(
+                DeadLetter(
+                    reason="bad_control", detail=detail, offset=record.offset, value=record.value
+                )
+            )
+        self._decoder.clock_ms = max(self._decoder.clock_ms, record.log_ms)
+        batch = self.engine.process(
+            self._nothing, clock_ms=self._decoder.clock_ms, next_offset=record.offset + 1
+        )
+        return self._applied(batch, letters, record.offset + 1)
+
+    def _own(self, columns: Columns, raw: RawBatch) -> tuple[Columns, list[DeadLetter]]:
+        """The events whose profile belongs to this partition; the others as dead letters."""
+        chosen = partition_of(columns, self._partitions)
+        strays = np.flatnonzero(chosen != self._partition)
+        if not len(strays):
+            return columns, []
+        letters = [
+            stray_letter(raw, int(columns.offset[row]), self._partition, int(chosen[row]))
+            for row in strays.tolist()
+        ]
+        return columns.take(np.flatnonzero(chosen == self._partition)), letters
+
+    def _applied(self, batch: Batch, letters: list[DeadLetter], next_offset: int) -> Applied:
+        messages = [
+            Message(topic=DEAD_LETTERS_TOPIC, key=None, value=dead_letter_line(letter))
+            for letter in letters
+        ]
+        triggers = [(place, outbox_entry(place, line)) for place, line in batch.placed_triggers()]
+        messages += [side_message(line) for line in batch.side_decisions()]
+        messages += [
+            Message(topic=TAGS_TOPIC, key=_decision.decode(line).subject.encode(), value=line)
+            for line in batch.transitions()
+        ]
+        return Applied(
+            triggers=triggers,
+            messages=messages,
+            turned=list(batch.turned()),
+            dead_letters=letters,
+            next_offset=next_offset,
+        )
+
+
+def outbox_entry(place: Place, line: bytes) -> OutboxEntry:
+    """A trigger on its way."""
+    expires = datetime.fromisoformat(_expiring.decode(line).expirytime)
+    return OutboxEntry(
+        place=encode_place(place),
+        key=place.user.encode(),
+        value=line,
+        expires_ms=round(expires.timestamp() * 1000),
+    )
+
+
+def side_message(line: bytes) -> Message:
+    """A suppressed stage or a goal, for its topic."""
+    decision = _decision.decode(line)
+    return Message(topic=SIDE_TOPICS[decision.type], key=decision.subject.encode(), value=line)
+
+
+def stray_letter(raw: RawBatch, offset: int, partition: int, chosen: int) -> DeadLetter:
+    """A record that was produced to another partition than that of its profile."""
+    row = int(np.searchsorted(raw.offset, offset))
+    start = int(raw.start[row])
+    return DeadLetter(
+        reason="wrong_partition",
+        detail=(
+            f"expected in partition {chosen}, got in partition {partition}: produce with the "
+            "profile id as key and murmur2 (librdkafka: partitioner=murmur2_random), "
+            "or re-drive it, which re-keys it"
+        ),
+        offset=offset,
+        value=raw.data[start : start + int(raw.length[row])].tobytes(),
+    )
+
+
+def raw_of(value: bytes, offset: int, log_ms: int) -> RawBatch:
+    """A batch of one record."""
+    return RawBatch(
+        data=np.frombuffer(value + b"\n", np.uint8),
+        start=np.zeros(1, np.int64),
+        length=np.array([len(value)], np.int64),
+        offset=np.array([offset], np.int64),
+        log_ms=np.array([log_ms], np.int64),
+    )

@@ -1,0 +1,162 @@
+"""The live run of partitions on the broker in memory: crashes, stops and resumes change nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime
+from random import Random
+
+import numpy as np
+import pytest
+
+from config.load import load
+from connectors.events import Decoder, partition_of
+from connectors.memory_broker import MemoryBroker, raw_batches
+from flows.live import LivePartition, LiveParts, open_partition
+from flows.partition import Engine
+from flows.simulate import SimulateOptions, simulate
+from state.store import MemoryStore, StoreConflict, StoreError
+from tests.oracle_outputs import EPOCH
+
+PARTITIONS = 2
+CONFIG = load()
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture(scope="module")
+def messages() -> list[tuple[int, int, bytes]]:
+    """(log time, partition, message) of a small shop, in order of log time."""
+    log = io.BytesIO()
+    simulate(SimulateOptions(users=60, days=12, seed=5), log)
+    lines = log.getvalue().splitlines()
+    found = []
+    at_ms = 0
+    for line in lines:
+        at_ms = max(at_ms, received_ms(line))
+        found.append((at_ms, line))
+    (raw,) = raw_batches(found, 0)
+    columns = Decoder(CONFIG).decode(raw, last=True).columns
+    partitions = np.zeros(len(found), np.int64)
+    partitions[columns.offset] = partition_of(columns, PARTITIONS)
+    return [
+        (at_ms, int(partition), line)
+        for (at_ms, line), partition in zip(found, partitions.tolist(), strict=True)
+    ]
+
+
+def received_ms(line: bytes) -> int:
+    """When a message says that it was received; 0 for one that is broken."""
+    try:
+        received = datetime.fromisoformat(json.loads(line)["receivedAt"])
+        return round((received - EPOCH).total_seconds() * 1000)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return 0
+
+
+def opened(broker: MemoryBroker, store: MemoryStore, partition: int, owner: str) -> LivePartition:
+    return open_partition(
+        LiveParts(
+            partition=partition,
+            partitions=PARTITIONS,
+            owner=owner,
+            config=CONFIG,
+            store=store,
+            reader_from=lambda offset: broker.reader(partition, offset),
+            writer=broker.writer(),
+            relay=broker.relay(partition),
+            side=broker.side_output(),
+        )
+    )
+
+
+def played(
+    messages: list[tuple[int, int, bytes]], random: Random | None
+) -> tuple[MemoryBroker, MemoryStore]:
+    """The log produced and consumed bit by bit; with `random`, runs crash and are taken over."""
+    broker, store = MemoryBroker(PARTITIONS), MemoryStore(partitions=PARTITIONS)
+    runs = [opened(broker, store, partition, "first") for partition in range(PARTITIONS)]
+    at = 0
+    while at < len(messages):
+        count = random.randrange(1, 400) if random else len(messages)
+        for at_ms, partition, message in messages[at : at + count]:
+            broker.now_ms = at_ms
+            broker.append(partition, message)
+        at += count
+        for partition, run in enumerate(runs):
+            for _ in range(random.randrange(4) if random else 1):
+                run.step(broker.now_ms)
+            if random and random.random() < 0.3:
+                if random.random() < 0.5:
+                    run.drop()
+                else:
+                    run.close(broker.now_ms)
+                runs[partition] = opened(broker, store, partition, f"{at}")
+    broker.now_ms += 40 * 24 * HOUR_MS
+    for run in runs:
+        for _ in range(8):
+            run.step(broker.now_ms)
+            broker.now_ms += 1
+        run.close(broker.now_ms)
+    return broker, store
+
+
+def test_a_run_that_crashes_again_and_again_sends_what_one_that_never_does_sends(
+    messages: list[tuple[int, int, bytes]],
+) -> None:
+    expected, kept = played(messages, None)
+    assert sum(map(len, expected.triggers)) > 100
+    for seed in range(3):
+        broker, store = played(messages, Random(seed))
+        for partition in range(PARTITIONS):
+            found = [entry.value for entry in broker.triggers[partition]]
+            wanted = [entry.value for entry in expected.triggers[partition]]
+            assert [json.loads(one)["id"] for one in found] == [
+                json.loads(one)["id"] for one in wanted
+            ]
+            assert offsets_left_out(found) == offsets_left_out(wanted)
+            assert profiles(store, partition) == profiles(kept, partition)
+
+
+def profiles(store: MemoryStore, partition: int) -> list[dict[str, object]]:
+    """The stored profiles, but for the instant at which they were read; nothing waits in it."""
+    snapshot = store.load(partition)
+    assert snapshot is not None
+    assert snapshot.outbox == []
+    engine = Engine(CONFIG, partition=partition, snapshot=snapshot)
+    return [json.loads(line) | {"at": ""} for line in engine.profiles()]
+
+
+def offsets_left_out(lines: list[bytes]) -> list[object]:
+    """Triggers without the offsets that ticks of their own move."""
+    documents = [json.loads(line) for line in lines]
+    for document in documents:
+        document["data"].pop("offset")
+    return documents
+
+
+def test_an_owner_that_was_taken_over_neither_commits_nor_relays(
+    messages: list[tuple[int, int, bytes]],
+) -> None:
+    broker, store = MemoryBroker(PARTITIONS), MemoryStore(partitions=PARTITIONS)
+    first = opened(broker, store, 0, "first")
+    second = opened(broker, store, 0, "second")
+    for at_ms, partition, message in messages[:4000]:
+        broker.now_ms = at_ms
+        broker.append(partition, message)
+    for run in (second, first):
+        run.step(broker.now_ms)
+    second.close(broker.now_ms)
+    sent = list(broker.triggers[0])
+    assert sent
+    with pytest.raises(StoreConflict):
+        first.close(broker.now_ms)
+    assert broker.triggers[0] == sent
+
+
+def test_profiles_that_are_lost_are_not_made_anew_unasked(
+    messages: list[tuple[int, int, bytes]],
+) -> None:
+    broker, _ = played(messages, None)
+    with pytest.raises(StoreError, match="--rebuild"):
+        opened(broker, MemoryStore(partitions=PARTITIONS), 0, "second")
