@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/set-up-for-this-lock
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint bench pages lock
+.PHONY: help setup servers demo test lint bench pages lock
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -25,7 +25,10 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## a minute: a shop live, its log stopped and resumed 20 times, a what-if
 	$(BIN)/beckon demo
 
-test: lint  ## lint, types, then all tests
+servers: $(STAMP)  ## install the Kafka and the Redis that the tests start, where it may
+	$(BIN)/python -m tests.server_setup
+
+test: lint servers  ## lint, types, then all tests
 	$(BIN)/python -m pytest -n 2
 
 lint: $(STAMP)  ## ruff and mypy
@@ -40,6 +43,7 @@ pages: $(STAMP)  ## write again what is generated: schemas, tables of the docs, 
 	$(BIN)/python -m config.json_schemas
 	$(BIN)/python -m config.key_tables
 	$(BIN)/python -m connectors.contract_files
+	$(BIN)/python -m flows.metrics_table
 
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --fork-strategy fewest --python-version 3.11 \

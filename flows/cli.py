@@ -14,6 +14,10 @@ from typing import Any
 
 import click
 
+from flows.kafka_commands import topics
+from flows.live_commands import config, produce, run
+from flows.redis_commands import profile, redis_option, state_group
+
 OUTPUT_NAMES = ("triggers", "decisions", "tags", "profiles", "dead_letters")
 
 CONFIG_OPTION = click.option(
@@ -63,6 +67,14 @@ def beckon() -> None:
     Exit codes: 0 done; 1 problems found; 2 usage; 3 a file cannot be read or written;
     130 interrupted.
     """
+
+
+beckon.add_command(topics)
+beckon.add_command(profile)
+beckon.add_command(state_group)
+beckon.add_command(run)
+beckon.add_command(produce)
+beckon.add_command(config)
 
 
 @beckon.command()
@@ -248,10 +260,16 @@ def show_user(user: str, state: Path, config_directory: Path | None, *, as_json:
 
 @beckon.command()
 @click.argument("tag", metavar="TAG")
-@STATE_OPTION
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The state directory of a replay; read only, also while a replay works on it.",
+)
+@redis_option(means="Or the Redis of live engines.")
 @CONFIG_OPTION
 @click.option("--out", metavar="FILE", help="Write all of them as CSV; - is stdout.")
-def audience(tag: str, state: Path, config_directory: Path | None, out: str | None) -> None:
+def audience(tag: str, config_directory: Path | None, out: str | None, **where: Any) -> None:
     """List who holds a tag, or a tag of a group, and since when.
 
     On a terminal the first of them, else all as CSV.
@@ -261,11 +279,18 @@ def audience(tag: str, state: Path, config_directory: Path | None, out: str | No
     from flows.audience_page import count_sentence, first_rows, write_csv
     from flows.console import note_compiling
     from flows.lookup import audience_of
+    from flows.redis_lookup import audience_in_redis
 
+    state, redis = where["state"], where["redis"]
+    if state is None and redis is None:
+        raise click.UsageError("expected --state DIR or --redis URL, got neither")
     config = load(config_directory)
     tag_index = index_of_tag(tag, [known.name for known in config.tags])
-    note_compiling()
-    found = audience_of(state, config, tag_index)
+    if state is not None:
+        note_compiling()
+        found = audience_of(state, config, tag_index)
+    else:
+        found = audience_in_redis(redis, tag)
     only_first = out is None and sys.stdout.isatty()
     if only_first:
         click.echo("".join(f"{line}\n" for line in first_rows(found, config.shop.zone)), nl=False)

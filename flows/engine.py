@@ -56,6 +56,30 @@ def run(
         raise guard.failure
 
 
+def run_live(
+    rounds: Callable[[], list[Item]],
+    apply: Callable[[Item], Result],
+    settle: Callable[[Result], None],
+) -> None:
+    """Run the live flow until `rounds` raises StopIteration, or a step raises: that is raised here.
+
+    `rounds` returns at once with what has arrived, maybe nothing. All partitions of a process go
+    through one worker: its threads would share one interpreter lock.
+    """
+    guard = Guard()
+    flow = Dataflow("beckon_live")
+
+    read = op.input("read", flow, RoundSource(guard, rounds))
+    # Item: what one poll of a partition brought
+    applied = op.filter_map("apply", read, guard.step(apply))
+    # Result: what that led to
+    op.output("settle", applied, CallSink(guard.step(settle)))
+
+    execute(flow)
+    if guard.failure is not None:
+        raise guard.failure
+
+
 class Guard:
     """Keeps the first exception of a run and stops the run's source.
 
@@ -86,6 +110,39 @@ class Guard:
         return guarded
 
 
+class RoundSource(DynamicSource[Item]):
+    """What has arrived, round after round, until that is over or anything has failed."""
+
+    def __init__(self, guard: Guard, rounds: Callable[[], list[Item]]) -> None:
+        self._guard = guard
+        self._rounds = rounds
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> RoundPartition[Item]:
+        """The whole source: a process has one worker."""
+        assert worker_count == 1, "a live process runs on one worker"
+        return RoundPartition(self._guard, self._rounds)
+
+
+class RoundPartition(StatelessSourcePartition[Item]):
+    """One round at a time; after an empty one Bytewax waits for a millisecond."""
+
+    def __init__(self, guard: Guard, rounds: Callable[[], list[Item]]) -> None:
+        self._guard = guard
+        self._rounds = rounds
+
+    def next_batch(self) -> list[Item]:
+        """A round's items, or StopIteration."""
+        if self._guard.failure is not None:
+            raise StopIteration
+        try:
+            return self._rounds()
+        except StopIteration:
+            raise
+        except BaseException as failure:
+            self._guard.failure = failure
+            raise StopIteration from failure
+
+
 class SliceSource(DynamicSource[Slice]):
     """Slices from an iterator, which one worker reads."""
 
@@ -109,24 +166,24 @@ class SlicePartition(StatelessSourcePartition[Slice]):
         return [next(self._slices)]
 
 
-class CallSink(DynamicSink[Decided]):
+class CallSink(DynamicSink[Item]):
     """Hands each item to a function."""
 
-    def __init__(self, write: Callable[[Decided], None]) -> None:
+    def __init__(self, write: Callable[[Item], None]) -> None:
         self._write = write
 
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> CallPartition:
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> CallPartition[Item]:
         """The whole sink: a replay has one worker."""
         return CallPartition(self._write)
 
 
-class CallPartition(StatelessSinkPartition[Decided]):
+class CallPartition(StatelessSinkPartition[Item]):
     """Items in the order in which they were decided."""
 
-    def __init__(self, write: Callable[[Decided], None]) -> None:
+    def __init__(self, write: Callable[[Item], None]) -> None:
         self._write = write
 
-    def write_batch(self, items: list[Decided]) -> None:
+    def write_batch(self, items: list[Item]) -> None:
         """Hand on what has arrived."""
         for item in items:
             self._write(item)

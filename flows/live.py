@@ -36,7 +36,10 @@ NOTHING = Polled(pieces=[], record_count=0, next_offset=0, end_offset=0)
 
 
 class LiveParts(Struct, frozen=True, kw_only=True):
-    """What the run of a partition is made of; `reader_from` opens the log at an offset."""
+    """What the run of a partition is made of.
+
+    `reader_from` opens the log at an offset. `released` is called when the run was closed in order.
+    """
 
     partition: int
     partitions: int
@@ -47,6 +50,7 @@ class LiveParts(Struct, frozen=True, kw_only=True):
     writer: LogWriter
     relay: Relay
     side: SideOutput
+    released: Callable[[], None]
 
 
 def open_partition(parts: LiveParts) -> LivePartition:
@@ -117,20 +121,32 @@ class LivePartition:
         return self._applier.engine
 
     def step(self, now_ms: int) -> int:
-        """One round; how many records it applied.
+        """One round: `poll`, `apply`, `settle`; how many records it applied.
 
         Raises:
             StoreError, Fenced: the partition has another owner, or the store fell back.
             OSError: store or broker could not be reached in time.
         """
+        polled = self.poll()
+        self.settle(self.apply(polled), now_ms)
+        return polled.record_count
+
+    def poll(self) -> Polled:
+        """What has arrived; nothing while too much waits for the store or the relay."""
         self._committing.check()
-        polled = self._reader.poll(POLL_RECORDS_MAX) if self._has_room() else NOTHING
-        for piece in polled.pieces:
-            self._take(self._applier.apply(piece))
-        if not polled.record_count:
+        return self._reader.poll(POLL_RECORDS_MAX) if self._has_room() else NOTHING
+
+    def apply(self, polled: Polled) -> list[Applied]:
+        """Apply what has arrived, piece by piece."""
+        return [self._applier.apply(piece) for piece in polled.pieces]
+
+    def settle(self, applied: list[Applied], now_ms: int) -> None:
+        """Send what need not wait, commit what is due, and ask for time to pass if nothing came."""
+        for one in applied:
+            self._take(one)
+        if not applied:
             self._tick(now_ms)
         self._commit_if_due(now_ms)
-        return polled.record_count
 
     def close(self, now_ms: int) -> None:
         """Commit what was applied, relay what was decided, and leave."""
@@ -142,6 +158,7 @@ class LivePartition:
             if self._committing.relayed_count != self._relayed_noted:
                 self._commit(now_ms)
                 self._committing.finish()
+            self._parts.released()
         finally:
             self.drop()
 

@@ -16,8 +16,7 @@ from msgspec import Struct
 from config.problems import shown
 from config.schema import Config
 from connectors.murmur import fill_partitions
-from flows.partition import Engine
-from flows.replay import check_layout
+from flows.loading import load_engine, tell_conversions
 from state.store import Snapshot, StoreError
 from state.stored import open_partition, partitions_of
 
@@ -37,7 +36,7 @@ def profile_of(directory: Path, config: Config, user: str) -> bytes:
     """The profile of a user: its line of `beckon replay --profiles`.
 
     Raises:
-        StoreError: there is no state, it belongs to another config, or it does not know the user.
+        StoreError: there is no state, it cannot be converted, or it does not know the user.
     """
     # What was typed need not be UTF-8; an id always is, so it will not be found.
     name = user.encode(errors="surrogateescape")
@@ -46,25 +45,29 @@ def profile_of(directory: Path, config: Config, user: str) -> bytes:
     snapshot = None
     with open_partition(directory, partition, partitions=partitions) as stored:
         if stored is not None:
-            check_layout(str(directory), stored.checkpoint, config)
             snapshot = stored.snapshot_of(name)
     if snapshot is None:
         raise unknown_user(directory, user, partitions)
-    return next(Engine(config, partition=partition, snapshot=snapshot).profiles())
+    engine = load_engine(str(directory), config, partition, snapshot)
+    tell_conversions(str(directory), [engine.conversion])
+    return next(engine.profiles())
 
 
 def audience_of(directory: Path, config: Config, tag_index: int) -> Audience:
     """Who holds a tag of the config. Partitions that a kill left apart count as of their own clock.
 
     Raises:
-        StoreError: there is no state, or it belongs to another config.
+        StoreError: there is no state, or it cannot be converted.
     """
     holders: list[tuple[bytes, int]] = []
     clocks_ms = []
-    for partition, snapshot in _snapshots(directory, config):
-        engine = Engine(config, partition=partition, snapshot=snapshot)
+    conversions = []
+    for partition, snapshot in _snapshots(directory):
+        engine = load_engine(str(directory), config, partition, snapshot)
         holders += engine.holders(tag_index)
         clocks_ms.append(snapshot.checkpoint.clock_ms)
+        conversions.append(engine.conversion)
+    tell_conversions(str(directory), conversions)
     return Audience(holders=sorted(holders), clock_ms=min(clocks_ms))
 
 
@@ -128,10 +131,9 @@ def _beginning_in_common(one: str, other: str) -> int:
     return next(differing, min(len(one), len(other)))
 
 
-def _snapshots(directory: Path, config: Config) -> Iterator[tuple[int, Snapshot]]:
+def _snapshots(directory: Path) -> Iterator[tuple[int, Snapshot]]:
     partitions = partitions_of(directory)
     for partition in range(partitions):
         with open_partition(directory, partition, partitions=partitions) as stored:
             if stored is not None:
-                check_layout(str(directory), stored.checkpoint, config)
                 yield partition, stored.snapshot()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import msgspec
@@ -18,7 +17,9 @@ from flows.decisions import Batch, Names
 from flows.machine import Machine, new_scratch
 from flows.plan import make_plan
 from flows.profiles import ProfileReader
-from state.layout import TAGS
+from state.conversion import Conversion
+from state.convert import convert_stored
+from state.layout import SWEEP_AT, TAGS
 from state.memory import (
     DUPLICATES,
     EARLIEST,
@@ -33,6 +34,7 @@ from state.memory import (
 )
 from state.packing import RowPacker
 from state.renumber import Rows, without_unused
+from state.row_shape import encode_shape, shape_digest, shape_of
 from state.store import AudienceChange, Checkpoint, Commit, Snapshot, encode_checkpoint
 from state.texts import COUNT, find_all, new_texts, number_of, text_of, with_room
 
@@ -46,10 +48,6 @@ NO_TEXT = b"\xff"
 
 TEXTS_MAX = 1_000_000
 """Beyond this many texts those that no row names any more are forgotten."""
-
-
-class LayoutError(Exception):
-    """A snapshot was made with a configuration of another shape."""
 
 
 class JourneyCounters(Struct, frozen=True, kw_only=True):
@@ -106,6 +104,10 @@ class Engine:
         self._config = config
         self._made = make_plan(config)
         self._packer = RowPacker(self._made.layout)
+        self._shape = shape_of(config, self._made.layout)
+        self._shape_is_stored = False
+        self.conversion: Conversion | None = None
+        """What the snapshot's rows lost and gained, where they were of another shape."""
         journeys = len(config.journeys)
         self._memory = new_memory(self._made.layout.words)
         self._users = new_texts()
@@ -128,7 +130,7 @@ class Engine:
             clock_ms=0,
             user_count=0,
             config_version=config.version,
-            layout=layout_digest(config),
+            layout=shape_digest(self._shape),
             commit_number=0,
         )
         if snapshot is not None:
@@ -192,10 +194,12 @@ class Engine:
             relayed_count=live.relayed_count,
             audiences=live.audiences,
             profiles=live.profiles,
+            shape=b"" if self._shape_is_stored else encode_shape(self._shape),
         )
         self._touched[:] = 0
         self.checkpoint = commit.checkpoint
         self._previous = encode_checkpoint(commit.checkpoint)
+        self._shape_is_stored = True
         return commit
 
     @property
@@ -322,12 +326,11 @@ class Engine:
 
     def _load(self, snapshot: Snapshot) -> None:
         checkpoint = snapshot.checkpoint
-        if checkpoint.layout != self.checkpoint.layout:
-            raise LayoutError(
-                f"expected a state of layout {self.checkpoint.layout}, got {checkpoint.layout}: "
-                "it was made with other features, tags or journeys; use that configuration or "
-                "start anew"
-            )
+        rows = [row for _, row in snapshot.rows]
+        self._shape_is_stored = checkpoint.layout == self.checkpoint.layout
+        if not self._shape_is_stored:
+            template = self._made.layout.template
+            rows, self.conversion = convert_stored(rows, snapshot.shape, self._shape, template)
         self._users = with_room(
             self._users, len(snapshot.rows), sum(len(user) for user, _ in snapshot.rows)
         )
@@ -335,26 +338,23 @@ class Engine:
         for user, _ in snapshot.rows:
             number_of(self._users, user)
         assert self._user_count() == len(snapshot.rows), "a snapshot has each user once"
-        rows = [row for _, row in snapshot.rows]
         self._memory, self._texts = self._packer.unpack(
             self._memory, self._made.plan, self._texts, 0, rows
         )
+        if checkpoint.config_version != self._config.version:
+            self._sweep_everybody(checkpoint.clock_ms)
         set_deadlines(self._machine(), self._user_count())
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
+        self._touched[: self._user_count()] = not self._shape_is_stored
         self._names.users, self._names.texts = self._users, self._texts
         for index, pending in enumerate(self._pending()):
             self._memory.nodes[JOURNEY_TALLIES + 2 * index + 1] = pending
         self._previous = encode_checkpoint(checkpoint)
-        self.checkpoint = replace(checkpoint, config_version=self._config.version)
+        self.checkpoint = replace(
+            checkpoint, config_version=self._config.version, layout=self.checkpoint.layout
+        )
 
-
-def layout_digest(config: Config) -> str:
-    """Twelve hex digits, equal for configurations whose rows have the same shape and meaning."""
-    shape = [
-        config.shop.currency,
-        list(config.shop.channels),
-        config.features,
-        [(tag.name, tag.keep_ms > 0) for tag in config.tags],
-        [(journey.name, [stage.name for stage in journey.stages]) for journey in config.journeys],
-    ]
-    return hashlib.blake2b(msgspec.json.encode(shape), digest_size=6).hexdigest()
+    def _sweep_everybody(self, clock_ms: int) -> None:
+        """When time can turn a tag next was reckoned by other rules: everybody's is due at once."""
+        sweeps = self._memory.rows64[SWEEP_AT :: self._made.layout.words][: self._user_count()]
+        np.minimum(sweeps, clock_ms // 1000 * 1000 + 1000, out=sweeps)

@@ -32,10 +32,13 @@ class RunningInstance(Struct, frozen=True, kw_only=True):
 
 
 class LastTrigger(Struct, frozen=True, kw_only=True):
-    """The last stage of a journey that was sent, held out or decided in shadow."""
+    """The last stage of a journey that was sent, held out or decided in shadow.
+
+    `stage` is None where the journey does not have it any more.
+    """
 
     journey: str
-    stage: str
+    stage: str | None
     at: datetime
     outcome: str
 
@@ -124,7 +127,8 @@ def _triggers(profile: Profile, moments: Moments) -> list[str]:
     for trigger in profile.triggers:
         outcome = OUTCOMES.get(trigger.outcome, trigger.outcome)
         when = f"{moments.at(trigger.at)}, {moments.ago(trigger.at)} ago"
-        texts.append(f"{_named(trigger.journey)}{trigger.stage} {outcome} {when}")
+        stage = trigger.stage or "a stage that is gone"
+        texts.append(f"{_named(trigger.journey)}{stage} {outcome} {when}")
     return texts
 
 

@@ -116,9 +116,11 @@ class ProfileReader(NamedTuple):
             outcome = "shadow"
         elif held_out(journey.name.encode(), user, journey.holdout):
             outcome = "holdout"
+        stage = stage_sent(word)
         return {
             "journey": journey.name,
-            "stage": journey.stages[stage_sent(word)].name,
+            # A state that was converted can remember a stage that the journey has no more.
+            "stage": journey.stages[stage].name if stage < len(journey.stages) else None,
             "at": instant_text(sent_at_ms),
             "outcome": outcome,
         }

@@ -18,7 +18,8 @@ from flows.decide import DecideStage
 from flows.decode import DecodeStage
 from flows.engine import Stages, run
 from flows.lines import merged_profiles
-from flows.partition import Engine, layout_digest
+from flows.loading import load_engine, tell_conversions
+from flows.partition import Engine
 from flows.recorded_log import SOURCES_MAX, RecordedLog
 from flows.slices import Decided
 from flows.summary import Replayed
@@ -71,7 +72,7 @@ def replay(options: ReplayOptions, stop: Event, watch: Watch) -> Replayed:
 
     Raises:
         KeyboardInterrupt: `stop` was set and there is no state to keep the run in.
-        StoreError: the state cannot be used, or belongs to another configuration.
+        StoreError: the state cannot be used, or not with this configuration.
         OSError: a file cannot be read or written.
     """
     with _store(options) as store:
@@ -89,21 +90,6 @@ def replay(options: ReplayOptions, stop: Event, watch: Watch) -> Replayed:
     )
 
 
-def check_layout(where: str, checkpoint: Checkpoint, config: Config) -> None:
-    """Refuse rows of other features, tags or journeys: they could not be read.
-
-    Raises:
-        StoreError: the state was made with such a config.
-    """
-    if checkpoint.layout != layout_digest(config):
-        raise StoreError(
-            where,
-            expected=f"profiles laid out for the config {config.version}",
-            got=f"profiles laid out for the config {checkpoint.config_version}",
-            fix="use the config that the state was made with, or replay the log into a new state",
-        )
-
-
 def _store(options: ReplayOptions) -> closing[FileStore] | nullcontext[None]:
     if options.state is None:
         return nullcontext()
@@ -114,6 +100,7 @@ def _prepare(options: ReplayOptions, store: Store | None) -> Parts:
     """Engines as of the state, and the log from where the least advanced of them stands."""
     loaded = [_engine(options, store, partition) for partition in range(options.partitions)]
     engines = [engine for engine, _ in loaded]
+    tell_conversions(str(options.state), [engine.conversion for engine in engines])
     begin = _least_advanced([checkpoint for _, checkpoint in loaded])
     decoder = Decoder(options.config)
     if begin is not None:
@@ -146,8 +133,8 @@ def _engine(
     snapshot = store.load(partition) if store is not None else None
     if snapshot is None:
         return Engine(options.config, partition=partition), None
-    check_layout(str(options.state), snapshot.checkpoint, options.config)
-    return Engine(options.config, partition=partition, snapshot=snapshot), snapshot.checkpoint
+    engine = load_engine(str(options.state), options.config, partition, snapshot)
+    return engine, snapshot.checkpoint
 
 
 def _log(options: ReplayOptions, begin: Checkpoint | None) -> RecordedLog:

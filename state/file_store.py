@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from state.frames import (
     Tail,
     file_header,
@@ -63,6 +65,7 @@ class FileStore:
         self._directory = directory
         self._partitions = partitions
         self._tails: dict[int, Tail] = {}
+        self._outboxes: dict[int, list[bytes]] = {}
         self._lock = _lock(directory)
         try:
             stored = stored_partitions(directory)
@@ -81,7 +84,9 @@ class FileStore:
         if tail is None:
             return None
         with self._path(partition).open("rb") as file:
-            return StoredPartition(file, tail).snapshot()
+            snapshot = StoredPartition(file, tail).snapshot()
+        self._outboxes[partition] = snapshot.outbox
+        return snapshot
 
     def commit(self, commit: Commit) -> None:
         """See `Store.commit`. On return the commit is on disk.
@@ -96,14 +101,18 @@ class FileStore:
             return
         # If anything fails from here, what is stored has to be read from the file again.
         self._tails.pop(partition, None)
+        waiting = self._outboxes.pop(partition, None)
         last = last_commit(commit)
         if tail is None:
+            outbox = commit.outbox
             tail = self._write_anew(partition, pieces_of(commit), last)
         else:
-            tail = _append(path, tail, pieces_of(commit), last)
+            waiting = _outbox(path, tail) if waiting is None else waiting
+            outbox = [*waiting[commit.relayed_count :], *commit.outbox]
+            tail = _append(path, tail, pieces_of(replace(commit, outbox=outbox)), last)
         if tail.seal.entry_count > 2 * commit.checkpoint.user_count + SPARE_ENTRIES:
             tail = self._write_anew(partition, _current_pieces(path, tail), last)
-        self._tails[partition] = tail
+        self._tails[partition], self._outboxes[partition] = tail, outbox
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -153,11 +162,23 @@ def _append(path: Path, tail: Tail, pieces: Iterable[Piece], last: LastCommit) -
         return write_commit(file, pieces, last, entries_before=tail.seal.entry_count)
 
 
+def _outbox(path: Path, tail: Tail) -> list[bytes]:
+    """What the last commit left to be handed on."""
+    with path.open("rb") as file:
+        return StoredPartition(file, tail).outbox()
+
+
 def _current_pieces(path: Path, tail: Tail) -> Iterator[Piece]:
     """What is in force of all that the file holds: the last row of each user, the last outbox."""
     with path.open("rb") as file:
         stored = StoredPartition(file, tail)
-        latest = {user: number for number, (user, _) in enumerate(stored.entries())}
+        latest: dict[bytes, int] = {}
+        shape, count = b"", 0
+        for piece in stored.pieces():
+            latest.update((user, number) for number, (user, _) in enumerate(piece.rows, count))
+            count += len(piece.rows)
+            shape = piece.shape or shape
+        yield Piece([], [], shape)
         entries = enumerate(stored.entries())
         rows = (row for number, row in entries if latest[row[0]] == number)
         while group := list(islice(rows, PIECE_ROWS)):

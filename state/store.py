@@ -31,6 +31,10 @@ class StoreConflict(StoreError):  # noqa: N818  (an event of normal life, not a 
     """A commit that does not build on what is stored: another run has written since."""
 
 
+class StoreFellBack(StoreError):  # noqa: N818  (as above)
+    """What is stored is older than what this owner has committed: memory is worth nothing now."""
+
+
 class SourcePosition(Struct, frozen=True, kw_only=True):
     """How far one input file was consumed; `identity` tells the file apart, whatever its name."""
 
@@ -74,7 +78,9 @@ class Commit(Struct, frozen=True, kw_only=True):
     parallel to them, are for stores that keep an index of deadlines (a row holds its own). `outbox`
     is what was decided and is still to be handed on; `relayed_count` how many of the entries that
     the store has, from the oldest on, were handed on since the last commit, and leave it.
-    `audiences` and `profiles` (user id, JSON) are for stores that others read, too.
+    `audiences` and `profiles` (user id, JSON) are for stores that others read, too. `shape` tells
+    how rows of the checkpoint's layout are read (`state.row_shape`); b"" where that is stored
+    already and stays as it is.
     """
 
     checkpoint: Checkpoint
@@ -85,17 +91,36 @@ class Commit(Struct, frozen=True, kw_only=True):
     relayed_count: int = 0
     audiences: list[AudienceChange] = []
     profiles: list[tuple[bytes, bytes]] = []
+    shape: bytes = b""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """A partition as of its checkpoint: every user's row, in no particular order.
 
-    `outbox` holds the entries of the last commit, which may not have been handed on yet.
+    `outbox` holds what commits stored and no later one noted as handed on. `shape` is the last one
+    that a commit had. `encoded` is the checkpoint byte for byte as it is stored, which the next
+    commit has to build on: another version may have encoded it in other words.
     """
 
     checkpoint: Checkpoint
     rows: list[tuple[bytes, bytes]]
     outbox: list[bytes] = []
+    shape: bytes = b""
+    encoded: bytes = b""
+
+
+class Loading(Struct, frozen=True, kw_only=True):
+    """As `Snapshot`, with the rows in pieces that are read as they are asked for.
+
+    The last piece is followed by the check that the partition was whole and stood still; it raises
+    what `Store.load` raises, or StoreConflict where a commit came in between.
+    """
+
+    checkpoint: Checkpoint
+    encoded: bytes
+    outbox: list[bytes]
+    shape: bytes
+    pieces: Iterator[list[tuple[bytes, bytes]]]
 
 
 class Store(Protocol):
@@ -118,6 +143,7 @@ class Store(Protocol):
 
         Raises:
             StoreConflict: `commit.previous` is not the checkpoint that is stored. Nothing changed.
+            StoreFellBack: what is stored is an earlier commit of this owner, or gone. Likewise.
         """
         ...
 
@@ -138,6 +164,7 @@ class Piece(Struct, frozen=True, array_like=True):
 
     rows: list[tuple[bytes, bytes]]
     outbox: list[bytes]
+    shape: bytes = b""
 
 
 class MemoryStore:
@@ -147,6 +174,8 @@ class MemoryStore:
         self._partitions = partitions
         self._rows: dict[int, dict[bytes, bytes]] = {}
         self._outbox: dict[int, list[bytes]] = {}
+        self._audiences: dict[tuple[int, str], set[bytes]] = {}
+        self._shapes: dict[int, bytes] = {}
         self._last: dict[int, LastCommit] = {}
 
     def partitions(self) -> int:
@@ -162,7 +191,13 @@ class MemoryStore:
         checkpoint = decode_checkpoint(last.checkpoint)
         rows = list(self._rows[partition].items())
         check_user_count(f"memory partition {partition}", checkpoint, len(rows))
-        return Snapshot(checkpoint=checkpoint, rows=rows, outbox=list(self._outbox[partition]))
+        return Snapshot(
+            checkpoint=checkpoint,
+            rows=rows,
+            outbox=list(self._outbox[partition]),
+            shape=self._shapes.get(partition, b""),
+            encoded=last.checkpoint,
+        )
 
     def commit(self, commit: Commit) -> None:
         """See `Store.commit`."""
@@ -173,7 +208,16 @@ class MemoryStore:
         self._rows.setdefault(partition, {}).update(commit.rows)
         waiting = self._outbox.get(partition, [])
         self._outbox[partition] = [*waiting[commit.relayed_count :], *commit.outbox]
+        for change in commit.audiences:
+            members = self._audiences.setdefault((partition, change.tag), set())
+            members -= set(change.lost)
+            members |= set(change.gained)
+        self._shapes[partition] = commit.shape or self._shapes.get(partition, b"")
         self._last[partition] = last_commit(commit)
+
+    def audience(self, partition: int, tag: str) -> set[bytes]:
+        """Who holds a tag."""
+        return set(self._audiences.get((partition, tag), ()))
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -197,7 +241,9 @@ def decode_checkpoint(encoded: bytes) -> Checkpoint:
 
 
 def pieces_of(commit: Commit) -> Iterator[Piece]:
-    """The rows and the outbox of `commit`, cut into pieces of bounded size."""
+    """The shape, the rows and the outbox of `commit`, cut into pieces of bounded size."""
+    if commit.shape:
+        yield Piece([], [], commit.shape)
     for start in range(0, max(len(commit.rows), len(commit.outbox)), PIECE_ROWS):
         end = start + PIECE_ROWS
         yield Piece(commit.rows[start:end], commit.outbox[start:end])
@@ -215,21 +261,44 @@ def must_write(where: str, commit: Commit, last: LastCommit | None) -> bool:
     """Whether `commit` is to be written after `last` (True) or is stored already (False).
 
     Raises:
-        StoreConflict: it does neither build on what is stored, nor is it what is stored.
+        StoreConflict, StoreFellBack: it does neither build on what is stored, nor is it that.
     """
-    checkpoint = commit.checkpoint
-    encoded = encode_checkpoint(checkpoint)
-    assert encoded != commit.previous, "a commit must have a commit_number of its own"
-    assert len(commit.rows) == len(commit.deadlines), "each row of a commit must have its deadline"
+    encoded = encoded_anew(commit)
     stored = last.checkpoint if last else None
     if commit.previous == stored:
         return True
     if stored == encoded and last == last_commit(commit):
         return False
-    raise StoreConflict(
+    raise refusal(where, commit, stored)
+
+
+def encoded_anew(commit: Commit) -> bytes:
+    """The checkpoint of a commit, encoded; asserts that the commit is sound."""
+    encoded = encode_checkpoint(commit.checkpoint)
+    assert encoded != commit.previous, "a commit must have a commit_number of its own"
+    assert len(commit.rows) == len(commit.deadlines), "each row of a commit must have its deadline"
+    return encoded
+
+
+def refusal(where: str, commit: Commit, stored: bytes | None) -> StoreConflict | StoreFellBack:
+    """Why a commit that does not build on what is stored is refused."""
+    checkpoint = commit.checkpoint
+    got = f"one on {describe(commit.previous)} up to offset {checkpoint.next_offset}"
+    before = decode_checkpoint(stored) if stored is not None else None
+    if checkpoint.owner and (
+        before is None
+        or (before.owner == checkpoint.owner and before.commit_number < checkpoint.commit_number)
+    ):
+        return StoreFellBack(
+            where,
+            expected="what this run has committed to be stored still",
+            got=describe(stored),
+            fix="the store fell back to an older state: load what it has, and go on from there",
+        )
+    return StoreConflict(
         where,
         expected=f"a commit on what is stored ({describe(stored)})",
-        got=f"one on {describe(commit.previous)} up to offset {checkpoint.next_offset}",
+        got=got,
         fix="another run has written here since: stop this one, and resume from what is stored",
     )
 

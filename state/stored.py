@@ -14,6 +14,7 @@ from typing import BinaryIO
 from state.frames import Tail, find_tail, read_file_header, read_pieces
 from state.store import (
     Checkpoint,
+    Piece,
     Snapshot,
     StoreError,
     check_partitions,
@@ -36,24 +37,44 @@ class StoredPartition:
         Raises:
             StoreError: there are other users than the checkpoint counts.
         """
-        rows = dict(self.entries())
+        rows: dict[bytes, bytes] = {}
+        shape = b""
+        for piece in self.pieces():
+            rows.update(piece.rows)
+            shape = piece.shape or shape
         check_user_count(self._file.name, self.checkpoint, len(rows))
+        return Snapshot(
+            checkpoint=self.checkpoint,
+            rows=list(rows.items()),
+            outbox=self.outbox(),
+            shape=shape,
+            encoded=self._tail.seal.last.checkpoint,
+        )
+
+    def outbox(self) -> list[bytes]:
+        """What commits stored and no later one noted as handed on: all of it is in the last one."""
         pieces = read_pieces(self._file, start=self._tail.seal.start, end=self._tail.end)
-        outbox = [entry for piece in pieces for entry in piece.outbox]
-        return Snapshot(checkpoint=self.checkpoint, rows=list(rows.items()), outbox=outbox)
+        return [entry for piece in pieces for entry in piece.outbox]
 
     def snapshot_of(self, user: bytes) -> Snapshot | None:
         """The same with the row of one user only; None if there is none."""
         found = None
-        for name, row in self.entries():
-            if name == user:
-                found = row
-        return Snapshot(checkpoint=self.checkpoint, rows=[(user, found)]) if found else None
+        shape = b""
+        for piece in self.pieces():
+            found = next((row for name, row in reversed(piece.rows) if name == user), found)
+            shape = piece.shape or shape
+        if found is None:
+            return None
+        return Snapshot(checkpoint=self.checkpoint, rows=[(user, found)], shape=shape)
 
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         """(user, row) in the order of their commits; of a user's rows the last one counts."""
-        for piece in read_pieces(self._file, end=self._tail.end):
+        for piece in self.pieces():
             yield from piece.rows
+
+    def pieces(self) -> Iterator[Piece]:
+        """All that was committed, in the order of the commits; of shapes, too, the last counts."""
+        return read_pieces(self._file, end=self._tail.end)
 
 
 @contextmanager

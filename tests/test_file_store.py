@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from state.file_store import SPARE_ENTRIES, FileStore
 from state.frames import FILE_HEADER, file_header
@@ -185,6 +186,7 @@ def test_a_file_of_mostly_superseded_rows_is_written_anew(tmp_path: Path) -> Non
     many = commit_after(first, {b"ada": b"2"}, users=2, outbox=(b"kept",))
     many.rows.extend([(b"ada", b"%d" % number) for number in range(SPARE_ENTRIES + 9)])
     many.deadlines.extend([0] * (SPARE_ENTRIES + 9))
+    first = replace(first, shape=b"a shape")
     store.commit(first)
     store.commit(many)
     assert (tmp_path / "partition-0.state").stat().st_size < 1000
@@ -194,7 +196,7 @@ def test_a_file_of_mostly_superseded_rows_is_written_anew(tmp_path: Path) -> Non
     store.close()
     found = load_and_close(tmp_path)
     assert found is not None
-    assert found.outbox == [b"kept"]
+    assert (found.outbox, found.shape) == ([b"kept"], b"a shape")
     store = FileStore(tmp_path)
     store.commit(many)
     store.commit(last)

@@ -66,6 +66,7 @@ def opened(broker: MemoryBroker, store: MemoryStore, partition: int, owner: str)
             writer=broker.writer(),
             relay=broker.relay(partition),
             side=broker.side_output(),
+            released=lambda: None,
         )
     )
 

@@ -24,7 +24,7 @@ from flows.lookup import audience_of, profile_of
 from flows.plain_text import columns
 from flows.profile_page import profile_page
 from state.file_store import FileStore
-from tests.config_folders import copy_defaults
+from tests.config_folders import copy_defaults, edit
 from tests.conftest import ROOT, Run
 from tests.messages import message
 from tests.test_cli import BECKON, PATIENCE_SECONDS
@@ -174,7 +174,7 @@ def test_an_unknown_tag_is_told_with_the_nearest_name(run: Run, kept: Kept) -> N
     assert "did you mean 'intent'?" in unknown.err
 
 
-@pytest.mark.parametrize("command", [("show", "ada"), ("audience", "intent")])
+@pytest.mark.parametrize("command", [("show", HOSTILE), ("audience", "intent")])
 def test_a_state_that_cannot_be_read_is_refused_with_the_fix(
     run: Run, kept: Kept, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -183,12 +183,27 @@ def test_a_state_that_cannot_be_read_is_refused_with_the_fix(
     assert "no such directory; give the one" in nowhere.err
     assert not (tmp_path / "nowhere").exists()
     folder = copy_defaults(tmp_path)
-    with (folder / "features.toml").open("a") as features:
-        features.write('\n[pages_total]\nkind = "count"\nevents = ["page"]\n')
+    edit(folder, "shop.toml", '"EUR"', '"NOK"')
     other = run(*command, "--state", kept.state, "--config", folder)
     assert (other.code, other.out) == (1, "")
-    assert "use the config that the state was made with" in other.err
+    assert "expected amounts in NOK, got EUR; use the config that the state was" in other.err
     assert run(*command).code == 2
+
+
+def test_a_state_of_another_config_is_shown_as_that_config_would_go_on(
+    run: Run, kept: Kept, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = copy_defaults(tmp_path)
+    with (folder / "features.toml").open("a") as features:
+        features.write('\n[pages_total]\nkind = "count"\nevents = ["page"]\n')
+    options = ("--state", kept.state, "--config", folder)
+    user, line = next(iter(kept.profiles.items()))
+    profile = json.loads(run("show", user, *options, "--json").out)
+    assert profile["features"].pop("pages_total") == 0
+    assert profile == json.loads(line)
+    assert run("audience", "intent", *options).out == run("audience", "intent", *options[:2]).out
+    said = f"{kept.state}: profiles converted: features: 1 new (pages_total)"
+    assert caplog.messages == [said, said]
 
 
 def test_a_run_that_holds_the_state_is_not_disturbed(run: Run, kept: Kept) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import shutil
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.config_folders import copy_defaults, edit
 from tests.conftest import Run
 
 OUTPUTS = ("triggers", "decisions", "tags", "dead-letters")
@@ -231,25 +231,46 @@ def test_until_before_where_the_state_stands_changes_nothing(
     assert again["clock"] == before["clock"]
 
 
-def test_a_state_of_another_config_or_partition_count_is_refused_with_the_fix(
+def test_a_state_of_another_currency_or_partition_count_is_refused_with_the_fix(
     run: Run, log: Path, tmp_path: Path
 ) -> None:
-    import config
-
-    changed = tmp_path / "config"
-    shutil.copytree(Path(config.__file__).parent, changed, ignore=shutil.ignore_patterns("*.py"))
-    features = changed / "features.toml"
-    features.write_text(
-        features.read_text() + '\n[pages_total]\nkind = "count"\nevents = ["page"]\n'
-    )
+    changed = copy_defaults(tmp_path)
+    edit(changed, "shop.toml", '"EUR"', '"NOK"')
     state = ("--state", tmp_path / "state")
     replayed(run, tmp_path / "part", log, *state)
-    other_config = run("replay", log, *state, "--config", changed)
-    assert other_config.code == 1
-    assert "new state" in other_config.err
+    other_currency = run("replay", log, *state, "--config", changed)
+    assert other_currency.code == 1
+    assert "expected amounts in NOK, got EUR" in other_currency.err
+    assert "new state" in other_currency.err
     other_count = run("replay", log, *state, "--partitions", 2)
     assert other_count.code == 1
     assert "--partitions 1" in other_count.err
+
+
+def test_a_state_of_other_features_is_converted_and_goes_on(
+    run: Run, log: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed = copy_defaults(tmp_path)
+    features = changed / "features.toml"
+    added = '[pages_total]\nkind = "count"\nevents = ["page"]\n'
+    features.write_text(f"{added}\n{features.read_text()}")
+    state = ("--state", tmp_path / "state", "--partitions", 2)
+    assert run("replay", log, *state, "--until", "2026-01-05").code == 0
+    files = [tmp_path / name for name in ("on", "again", "whole")]
+    for file in files[:2]:
+        assert run("replay", log, *state, "--config", changed, "--profiles", file).code == 0
+    assert caplog.messages == [
+        f"{tmp_path / 'state'}: profiles converted: features: 1 new (pages_total)"
+    ]
+    assert run("replay", log, "--profiles", files[2]).code == 0
+    on, again, whole = (
+        [json.loads(line) for line in file.read_text().splitlines()] for file in files
+    )
+    assert on == again
+    assert any(profile["features"].pop("pages_total") for profile in on)
+    for profile in on:
+        profile["features"].pop("pages_total", None)
+    assert on == whole
 
 
 def test_the_summary_counts_what_the_outputs_hold(run: Run, log: Path, tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from state.file_store import FileStore
+from state.redis_settings import redis_settings
+from state.redis_store import RedisStore
 from state.store import (
     PIECE_ROWS,
     Checkpoint,
@@ -20,21 +24,26 @@ from state.store import (
     Store,
     StoreConflict,
     StoreError,
+    StoreFellBack,
     encode_checkpoint,
 )
 
 StoreMaker = Callable[..., Store]
 
 
-@pytest.fixture(params=["memory", "file"])
-def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> StoreMaker:
+@pytest.fixture(params=["memory", "file", "redis"])
+def make_store(request: pytest.FixtureRequest, tmp_path: Path, prefix: str) -> StoreMaker:
     """Makes an empty store: `make_store()`, or `make_store(partitions=4)`."""
     numbers = count()
+    url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
 
     def make(*, partitions: int = 1) -> Store:
         if request.param == "memory":
             return MemoryStore(partitions=partitions)
-        return FileStore(tmp_path / f"store-{next(numbers)}", partitions=partitions)
+        if request.param == "file":
+            return FileStore(tmp_path / f"store-{next(numbers)}", partitions=partitions)
+        settings = redis_settings(f"{url}?prefix={prefix}-{next(numbers)}")
+        return RedisStore(settings, partitions=partitions)
 
     return make
 
@@ -44,10 +53,11 @@ def commit_after(
     rows: dict[bytes, bytes],
     *,
     users: int,
-    partition: int = 0,
-    outbox: tuple[bytes, ...] = (),
+    owner: str = "this run",
+    **given: Any,
 ) -> Commit:
     """The commit that follows `previous`, ten records further in the log."""
+    partition = given.pop("partition", 0)
     before = previous.checkpoint if previous else None
     checkpoint = Checkpoint(
         partition=partition,
@@ -58,13 +68,15 @@ def commit_after(
         layout="1a10",
         commit_number=(before.commit_number if before else 0) + 1,
         sources=(SourcePosition(identity="events", line_count=10),),
+        owner=owner,
     )
     return Commit(
         checkpoint=checkpoint,
         previous=encode_checkpoint(before) if before else None,
         rows=list(rows.items()),
         deadlines=[0] * len(rows),
-        outbox=list(outbox),
+        outbox=list(given.pop("outbox", ())),
+        **given,
     )
 
 
@@ -104,7 +116,7 @@ def test_the_last_row_of_a_user_wins_within_and_across_commits(make_store: Store
 def test_a_commit_without_rows_moves_the_checkpoint_alone(make_store: StoreMaker) -> None:
     store = make_store()
     first = commit_after(None, {b"ada": b"1"}, users=1, outbox=(b"handed on before the second",))
-    second = commit_after(first, {}, users=1)
+    second = commit_after(first, {}, users=1, relayed_count=1)
     store.commit(first)
     store.commit(second)
     snapshot = store.load(0)
@@ -122,13 +134,57 @@ def test_a_commit_on_another_checkpoint_is_refused_and_changes_nothing(
     store.commit(first)
     store.commit(second)
     for stale in (
-        commit_after(first, {b"ada": b"zombie"}, users=1),
-        commit_after(None, {b"bob": b"zombie"}, users=1),
-        commit_after(commit_after(second, {}, users=1), {b"ada": b"ahead"}, users=1),
+        commit_after(first, {b"ada": b"zombie"}, users=1, owner="zombie"),
+        commit_after(None, {b"bob": b"zombie"}, users=1, owner="zombie"),
+        commit_after(
+            commit_after(second, {}, users=1, owner="zombie"),
+            {b"ada": b"ahead"},
+            users=1,
+            owner="z",
+        ),
     ):
         with pytest.raises(StoreConflict, match="another run has written"):
             store.commit(stale)
     assert stored(store) == (second.checkpoint, {b"ada": b"2"})
+
+
+def test_a_store_that_fell_back_under_its_owner_is_told_apart(make_store: StoreMaker) -> None:
+    store = make_store()
+    first = commit_after(None, {b"ada": b"1"}, users=1)
+    second = commit_after(first, {b"ada": b"2"}, users=1)
+    third = commit_after(second, {b"ada": b"3"}, users=1)
+    with pytest.raises(StoreFellBack, match=r"got nothing; the store fell back"):
+        store.commit(second)
+    store.commit(first)
+    with pytest.raises(StoreFellBack, match=r"got commit 1 up to offset 10; the store fell back"):
+        store.commit(third)
+    assert stored(store) == (first.checkpoint, {b"ada": b"1"})
+
+
+def test_what_is_loaded_tells_the_bytes_that_the_next_commit_builds_on(
+    make_store: StoreMaker,
+) -> None:
+    store = make_store()
+    first = commit_after(None, {b"ada": b"1"}, users=1, shape=b"how to read rows")
+    second = commit_after(first, {}, users=1)
+    store.commit(first)
+    store.commit(second)
+    snapshot = store.load(0)
+    assert snapshot is not None
+    assert snapshot.encoded == encode_checkpoint(second.checkpoint)
+    assert snapshot.shape == b"how to read rows"
+
+
+def test_outbox_entries_stay_until_a_commit_says_they_were_relayed(make_store: StoreMaker) -> None:
+    store = make_store()
+    first = commit_after(None, {}, users=0, outbox=(b"a", b"b", b"c"))
+    second = commit_after(first, {}, users=0, outbox=(b"d",), relayed_count=2)
+    third = commit_after(second, {}, users=0)
+    for commit, expected in ((first, b"abc"), (second, b"cd"), (second, b"cd"), (third, b"cd")):
+        store.commit(commit)
+        snapshot = store.load(0)
+        assert snapshot is not None
+        assert b"".join(snapshot.outbox) == expected
 
 
 def test_the_very_same_commit_again_is_done_already(make_store: StoreMaker) -> None:
@@ -140,16 +196,19 @@ def test_the_very_same_commit_again_is_done_already(make_store: StoreMaker) -> N
     assert stored(store) == (second.checkpoint, {b"ada": b"2"})
     snapshot = store.load(0)
     assert snapshot is not None
-    assert snapshot.outbox == [b"twice"]
+    assert snapshot.outbox == [b"once", b"twice"]
     with pytest.raises(StoreConflict):
         store.commit(first)
 
 
 def test_the_same_checkpoint_with_other_rows_is_no_retry(make_store: StoreMaker) -> None:
+    """Two runs differ in their owners; those on files, which have none, in their rows alone."""
     store = make_store()
-    store.commit(commit_after(None, {b"ada": b"1"}, users=1))
+    live = isinstance(store, RedisStore)
+    owners = ("this run", "another") if live else ("", "")
+    store.commit(commit_after(None, {b"ada": b"1"}, users=1, owner=owners[0]))
     with pytest.raises(StoreConflict):
-        store.commit(commit_after(None, {b"ada": b"other"}, users=1))
+        store.commit(commit_after(None, {b"ada": b"other"}, users=1, owner=owners[1]))
     assert stored(store)[1] == {b"ada": b"1"}
 
 
@@ -193,6 +252,21 @@ def test_a_commit_of_many_rows_is_loaded_whole(make_store: StoreMaker) -> None:
     assert len(snapshot.outbox) == 3 * PIECE_ROWS
 
 
+def test_the_shape_of_rows_stays_until_a_commit_brings_another(make_store: StoreMaker) -> None:
+    store = make_store()
+    first = commit_after(None, {b"ada": b"1"}, users=1)
+    second = replace(commit_after(first, {b"ada": b"2"}, users=1), shape=b"a shape")
+    third = commit_after(second, {b"ada": b"3"}, users=1)
+    fourth = replace(commit_after(third, {}, users=1), shape=b"another")
+    found = []
+    for commit in (first, second, third, fourth, fourth):
+        store.commit(commit)
+        snapshot = store.load(0)
+        assert snapshot is not None
+        found.append(snapshot.shape)
+    assert found == [b"", b"a shape", b"a shape", b"another", b"another"]
+
+
 def test_closing_twice_does_no_harm(make_store: StoreMaker) -> None:
     store = make_store()
     store.close()
@@ -214,7 +288,7 @@ def test_any_mix_of_commits_retries_and_conflicts_equals_a_dict(
     expected: dict[bytes, bytes] = {}
     last: Commit | None = None
     for rows, kind in commits:
-        stale = commit_after(last, {b"stale": b"!"}, users=1)
+        stale = commit_after(last, {b"stale": b"!"}, users=1, owner="another")
         expected |= rows
         last = commit_after(last, rows, users=len(expected))
         store.commit(last)

@@ -1,0 +1,35 @@
+"""Kafka as the broker of the live engine: its reader, writers and relays, of one set of settings.
+
+What they promise is said in `connectors/log.py`; `memory_broker.py` is the twin for tests. Topics
+are made and checked in `kafka_topics.py`.
+"""
+
+from __future__ import annotations
+
+from connectors.kafka_producers import KafkaSideOutput, KafkaWriter
+from connectors.kafka_reader import KafkaReader
+from connectors.kafka_relay import KafkaRelay
+from connectors.kafka_settings import KafkaSettings
+
+
+class KafkaBroker:
+    """Makes what the live engine uses of Kafka; nothing is connected before it is used."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+
+    def reader(self, partition: int, next_offset: int) -> KafkaReader:
+        """A reader of a partition of the log, from an offset on."""
+        return KafkaReader(self._settings, partition, next_offset)
+
+    def writer(self) -> KafkaWriter:
+        """A writer of control records."""
+        return KafkaWriter(self._settings)
+
+    def relay(self, partition: int) -> KafkaRelay:
+        """A relay of a partition's triggers."""
+        return KafkaRelay(self._settings, partition)
+
+    def side_output(self) -> KafkaSideOutput:
+        """A sender of what is delivered at least once."""
+        return KafkaSideOutput(self._settings)

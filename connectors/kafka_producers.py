@@ -1,0 +1,134 @@
+"""What is produced at least once: control records, and the messages beside the triggers."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from connectors.kafka_errors import BrokerError, broker_error, cause
+from connectors.kafka_settings import KafkaSettings
+from connectors.log import CONTROL_HEADER, LOG_TOPIC, ControlKind
+
+PARTITIONER = "murmur2_random"
+"""Kafka's own; librdkafka's default would put users elsewhere than the Java client does."""
+
+CLIENT_BYTES_MAX = 8_000_000
+"""What the client lets pass; the topic's own limit decides. A dead letter holds a whole record."""
+
+ROOM_SECONDS_MAX, ROOM_LOOKS_MAX = 10.0, 100
+PRODUCE_SETTINGS: dict[str, str | int | float | bool] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "partitioner": PARTITIONER,
+    "message.max.bytes": CLIENT_BYTES_MAX,
+    "queue.buffering.max.messages": 50_000,
+    "queue.buffering.max.kbytes": 65_536,
+    "message.timeout.ms": 30_000,
+    "reconnect.backoff.max.ms": 1_000,
+}
+
+
+Headers = list[tuple[str, str | bytes | None]]
+
+
+def control_headers(control: ControlKind | None) -> Headers:
+    """The headers of a record, which tell control records apart."""
+    return [(CONTROL_HEADER, control.encode())] if control else []
+
+
+class Acknowledged:
+    """A producer that knows whether all it was given has arrived; not for several threads."""
+
+    def __init__(self, settings: KafkaSettings, *, linger_ms: int) -> None:
+        self._settings = settings
+        self._failures = 0
+        self._first_failure: KafkaError | None = None
+        self._producer = Producer(
+            {**settings.connection(), **PRODUCE_SETTINGS, "linger.ms": linger_ms}
+        )
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes | None,
+        partition: int = -1,
+        control: ControlKind | None = None,
+    ) -> None:
+        """Hand a message over; while the client has no room, wait, up to ROOM_SECONDS_MAX.
+
+        Raises:
+            BrokerError: there was no room in time, or the client refuses the message.
+        """
+        headers = control_headers(control)
+        for _ in range(ROOM_LOOKS_MAX):
+            try:
+                self._producer.produce(
+                    topic, value, key, partition, on_delivery=self._delivered, headers=headers
+                )
+            except BufferError:
+                self._producer.poll(ROOM_SECONDS_MAX / ROOM_LOOKS_MAX)
+            except KafkaException as exception:
+                error = cause(exception)
+                raise broker_error(self._settings, f"writing {topic}", error) from exception
+            else:
+                self._producer.poll(0)
+                return
+        raise BrokerError(
+            f"Kafka at {self._settings.servers}: expected room for messages within "
+            f"{ROOM_SECONDS_MAX:g} s, got none; see that the broker runs"
+        )
+
+    def flush(self, seconds: float) -> None:
+        """Wait until everything is acknowledged.
+
+        Raises:
+            BrokerError: it is not in time, or a message was given up since the last flush.
+        """
+        waiting = self._producer.flush(seconds)
+        if self._first_failure is not None:
+            error, self._first_failure = self._first_failure, None
+            doing = f"writing ({self._failures} messages are lost)"
+            raise broker_error(self._settings, doing, error)
+        if waiting:
+            raise BrokerError(
+                f"Kafka at {self._settings.servers}: expected an answer within {seconds:g} s, "
+                f"got none for {waiting} messages; see that the broker runs"
+            )
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._failures += 1
+            self._first_failure = self._first_failure or error
+
+
+class KafkaWriter:
+    """See `connectors.log.LogWriter`."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._topic = settings.topic(LOG_TOPIC)
+        self._producer = Acknowledged(settings, linger_ms=0)
+
+    def append(self, partition: int, kind: ControlKind, value: bytes) -> None:
+        """See `LogWriter.append`."""
+        self._producer.produce(self._topic, value, key=None, partition=partition, control=kind)
+
+    def flush(self, seconds: float) -> None:
+        """See `LogWriter.flush`."""
+        self._producer.flush(seconds)
+
+
+class KafkaSideOutput:
+    """See `connectors.log.SideOutput`."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer = Acknowledged(settings, linger_ms=5)
+
+    def produce(self, topic: str, key: bytes | None, value: bytes) -> None:
+        """See `SideOutput.produce`."""
+        self._producer.produce(self._settings.topic(topic), value, key=key)
+
+    def flush(self, seconds: float) -> None:
+        """See `SideOutput.flush`."""
+        self._producer.flush(seconds)

@@ -1,0 +1,125 @@
+"""Configs as records of the log: how a version gets there, and what is in force."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from config.load import PACKAGED, load
+from config.problems import ConfigError
+from config.schema import Config
+from config.toml_files import JOURNEYS_FOLDER
+from connectors.log import ControlRecord, LogReader, LogWriter
+
+RECORD_BYTES_MAX = 900_000
+FLUSH_SECONDS = 10.0
+SCAN_RECORDS = 5_000
+IDLE_POLLS_MAX = 200
+"""Polls without a record after which the log is taken to end; a poll waits for 10 ms then."""
+
+
+class ConfigRecord(Struct, frozen=True, kw_only=True):
+    """A version of the config: its files by name below the folder, as texts."""
+
+    control: str = "config"
+    version: str
+    files: dict[str, str]
+
+
+class ConfigRecordError(Exception):
+    """A version in the log cannot be read: its partition stops there."""
+
+
+def config_record(directory: Path | None) -> ConfigRecord:
+    """The record of a config folder (None: the packaged one).
+
+    Raises `ConfigError` with all of its problems.
+    """
+    version = load(directory).version
+    folder = directory or PACKAGED
+    paths = [*sorted(folder.glob("*.toml")), *sorted((folder / JOURNEYS_FOLDER).glob("*.toml"))]
+    files = {str(path.relative_to(folder)): path.read_text("utf-8-sig") for path in paths}
+    return ConfigRecord(version=version, files=files)
+
+
+def encode_config(record: ConfigRecord) -> bytes:
+    """The record's value.
+
+    Raises `ConfigRecordError` if it is larger than a record may be.
+    """
+    value = msgspec.json.encode(record)
+    if len(value) > RECORD_BYTES_MAX:
+        raise ConfigRecordError(
+            f"expected a config of at most {RECORD_BYTES_MAX:,} bytes, got {len(value):,}; "
+            "leave out what is commented out, or split the shop"
+        )
+    return value
+
+
+def config_of(record: ControlRecord) -> Config:
+    """The config of a record of the log.
+
+    Raises `ConfigRecordError`: the record is damaged, or another version of Beckon wrote it.
+    """
+    where = f"the config at offset {record.offset} of the log"
+    try:
+        decoded = msgspec.json.decode(record.value, type=ConfigRecord)
+    except msgspec.DecodeError as error:
+        raise ConfigRecordError(f"{where}: expected a config record, got: {error}") from error
+    with tempfile.TemporaryDirectory(prefix="beckon-config-") as name:
+        folder = Path(name)
+        (folder / JOURNEYS_FOLDER).mkdir()
+        for file, text in decoded.files.items():
+            path = folder / file
+            if path.resolve().parent not in (
+                folder.resolve(),
+                (folder / JOURNEYS_FOLDER).resolve(),
+            ):
+                raise ConfigRecordError(f"{where}: expected files of a config folder, got {file!r}")
+            path.write_text(text, "utf-8")
+        try:
+            config = load(folder)
+        except ConfigError as error:
+            raise ConfigRecordError(
+                f"{where}: this version of Beckon cannot read it: {error}; "
+                "run the version that pushed it, or push it again with `beckon config push`"
+            ) from error
+    if config.version != decoded.version:
+        raise ConfigRecordError(
+            f"{where}: expected version {decoded.version}, got {config.version}; "
+            "run the version of Beckon that pushed it, or push it again"
+        )
+    return config
+
+
+def push(writer: LogWriter, partitions: int, record: ConfigRecord) -> None:
+    """One record to every partition; raises `OSError` when they are not acknowledged."""
+    value = encode_config(record)
+    for partition in range(partitions):
+        writer.append(partition, "config", value)
+    writer.flush(FLUSH_SECONDS)
+
+
+def first_config(reader: LogReader, pause: Callable[[], None]) -> ControlRecord | None:
+    """The first config record that a reader meets; None when the log has none up to its end.
+
+    `pause` waits for some 10 ms while the broker fetches.
+    """
+    idle = 0
+    while idle < IDLE_POLLS_MAX:
+        polled = reader.poll(SCAN_RECORDS)
+        for piece in polled.pieces:
+            if isinstance(piece, ControlRecord) and piece.kind == "config":
+                return piece
+        if polled.record_count:
+            idle = 0
+        elif polled.end_offset >= 0 and polled.next_offset >= polled.end_offset:
+            return None
+        else:
+            idle += 1
+            pause()
+    return None

@@ -1,0 +1,116 @@
+"""`beckon run`, `beckon produce`, `beckon config push`: the live engine and its log."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.kafka_commands import with_kafka
+
+if TYPE_CHECKING:
+    from connectors.kafka_settings import KafkaSettings
+    from state.redis_settings import RedisSettings
+
+REDIS_VARIABLE = "BECKON_REDIS_URL"
+
+with_redis: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--redis",
+    "redis_url",
+    metavar="URL",
+    envvar=REDIS_VARIABLE,
+    show_envvar=True,
+    required=True,
+    help="Where profiles are: redis://[USER:PASSWORD@]HOST:PORT, rediss://, unix:///PATH.",
+)
+
+
+def redis_of(url: str) -> RedisSettings:
+    """The settings that a URL stands for."""
+    from state.redis_settings import redis_settings
+
+    try:
+        return redis_settings(url)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+@click.command()
+@with_kafka
+@with_redis
+@click.option(
+    "--config",
+    "config_directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Pushed into a log that has no config yet; else the log's own is in force.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that share the partitions.",
+)
+@click.option("--index", type=click.IntRange(0, 63), hidden=True)
+def run(
+    kafka: KafkaSettings,
+    redis_url: str,
+    config_directory: Path | None,
+    processes: int,
+    index: int | None,
+) -> int:
+    """Run the live engine until SIGTERM: from Kafka to Kafka, with profiles in Redis."""
+    from flows.run import RunOptions, run_process, run_processes
+
+    options = RunOptions(
+        kafka=kafka,
+        redis=redis_of(redis_url),
+        config_directory=config_directory,
+        index=index or 0,
+        processes=processes,
+    )
+    if processes == 1 or index is not None:
+        return run_process(options)
+    return run_processes(options, [sys.argv[0], *sys.argv[1:]])
+
+
+@click.command()
+@click.argument("events", metavar="EVENTS...", nargs=-1, required=True)
+@with_kafka
+@click.option(
+    "--per-second",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Append no more than so many in a second.",
+)
+def produce(events: tuple[str, ...], kafka: KafkaSettings, per_second: float | None) -> None:
+    """Append recorded events to the live log, keyed as tracking has to key them.
+
+    EVENTS are Segment messages, one JSON object a line; "-" is standard input.
+    """
+    from flows.produce import produce as append
+
+    click.echo(f"{append(kafka, events, per_second):,} records appended", err=True)
+
+
+@click.group()
+def config() -> None:
+    """The config that the live engine decides by."""
+
+
+@config.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@with_kafka
+def push(directory: Path, kafka: KafkaSettings) -> None:
+    """Check a config folder and put it in force: one record on every partition of the log."""
+    from connectors.kafka import KafkaBroker
+    from connectors.kafka_topics import log_partitions
+    from flows.config_records import config_record
+    from flows.config_records import push as append
+
+    record = config_record(directory)
+    append(KafkaBroker(kafka).writer(), log_partitions(kafka), record)
+    click.echo(f"pushed config {record.version}", err=True)

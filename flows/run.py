@@ -1,0 +1,173 @@
+"""`beckon run`: the live engine, in this process or in several that share the partitions."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+import click
+from msgspec import Struct
+
+from config.schema import Config
+from connectors.kafka import KafkaBroker
+from connectors.kafka_settings import KafkaSettings
+from connectors.kafka_topics import log_partitions
+from flows.config_records import ConfigRecord, config_of, config_record, first_config, push
+from flows.console import GC_THRESHOLDS, note_compiling
+from flows.engine import run_live
+from flows.exits import DONE, PROBLEMS, USAGE
+from flows.live import LivePartition, LiveParts, open_partition
+from flows.supervise import supervise
+from flows.worker import Worker
+from state.redis_settings import RedisSettings
+from state.redis_store import RedisStore
+
+FATAL_CODES = frozenset({PROBLEMS, USAGE})
+PAUSE_SECONDS = 0.01
+
+
+class RunOptions(Struct, frozen=True, kw_only=True):
+    """Where the log and the profiles are, and whose share of the partitions this process has.
+
+    `config_directory`: pushed into a log without a config. The partitions of a process are those
+    whose number leaves `index` when divided by `processes`.
+    """
+
+    kafka: KafkaSettings
+    redis: RedisSettings
+    config_directory: Path | None
+    index: int = 0
+    processes: int = 1
+
+
+def run_processes(options: RunOptions, command: list[str]) -> int:
+    """Run one process for each share; `command` starts one, which its index is added to."""
+    stop = Event()
+    with stopping(stop.set):
+        push_where_none(options)
+        commands = [[*command, "--index", str(index)] for index in range(options.processes)]
+        return supervise(commands, stop, tell, FATAL_CODES)
+
+
+def run_process(options: RunOptions) -> int:
+    """Run this process's partitions until SIGTERM or SIGINT."""
+    note_compiling()
+    broker = KafkaBroker(options.kafka)
+    partitions = log_partitions(options.kafka)
+    store = RedisStore(options.redis, partitions=partitions)
+    for complaint in store.complaints():
+        tell(complaint)
+    config = config_in_force(options, broker)
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    own = [one for one in range(partitions) if one % options.processes == options.index]
+    opened = partial(open_run, config, broker, store)
+    worker = Worker(own, opened, now_ms, lambda partition, what: tell(f"{partition}: {what}"))
+    with stopping(worker.stop.set):
+        tell(f"running partitions {own} with config {config.version}")
+        run_live(worker.rounds, worker.apply, worker.settle)
+        worker.close()
+    store.close()
+    return DONE
+
+
+def open_run(
+    config: Config, broker: KafkaBroker, store: RedisStore, partition: int
+) -> LivePartition | None:
+    """Take a partition and open its run; None while another owner has it."""
+    owner = uuid.uuid4().hex
+    if store.acquire(partition, owner):
+        return None
+    return open_partition(
+        LiveParts(
+            partition=partition,
+            partitions=store.partitions(),
+            owner=owner,
+            config=config,
+            store=store,
+            reader_from=partial(broker.reader, partition),
+            writer=broker.writer(),
+            relay=broker.relay(partition),
+            side=broker.side_output(),
+            released=partial(store.release, partition, owner),
+        )
+    )
+
+
+def config_in_force(options: RunOptions, broker: KafkaBroker) -> Config:
+    """The config that the log has; where it has none, that of the options is pushed first."""
+    record = push_where_none(options)
+    reader = broker.reader(0, 0)
+    try:
+        found = first_config(reader, pause)
+    finally:
+        reader.close()
+    assert found is not None, "a config was pushed where there was none"
+    config = config_of(found)
+    if options.config_directory is not None and config.version != record.version:
+        tell(
+            f"{options.config_directory}: the log's config {config.version} is in force, not this "
+            f"one ({record.version}); push it with `beckon config push {options.config_directory}`"
+        )
+    return config
+
+
+def push_where_none(options: RunOptions) -> ConfigRecord:
+    """Push the config of the options to a log that has none; its record.
+
+    Raises `ConfigError` when the folder has problems.
+    """
+    record = config_record(options.config_directory)
+    broker = KafkaBroker(options.kafka)
+    reader = broker.reader(0, 0)
+    try:
+        found = first_config(reader, pause)
+    finally:
+        reader.close()
+    if found is None:
+        push(broker.writer(), log_partitions(options.kafka), record)
+        tell(f"pushed config {record.version}, the first of this log")
+    return record
+
+
+@contextmanager
+def stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at SIGINT or SIGTERM, which end what runs in order."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    before = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def now_ms() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def pause() -> None:
+    """Wait for what the broker fetches."""
+    time.sleep(PAUSE_SECONDS)
+
+
+def tell(what: str) -> None:
+    """Tell the operator, on stderr, which process says what."""
+    click.echo(f"beckon[{os.getpid()}]: {what}", err=True)
+    sys.stderr.flush()

@@ -1,0 +1,87 @@
+"""Several live processes: started, started again when they end, and stopped together."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from threading import Event
+
+from msgspec import Struct
+
+PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.5, 30.0
+STEADY_SECONDS = 60.0
+"""A process that ran so long before it ended is started again without a pause that has grown."""
+
+LOOK_EVERY_SECONDS = 0.1
+STOP_SECONDS = 10.0
+
+
+class Child(Struct, kw_only=True):
+    """One process: what runs it now, since when; when to start it again, after how many ends."""
+
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    start_at: float = 0.0
+    ends: int = 0
+
+
+def supervise(
+    commands: Sequence[Sequence[str]],
+    stop: Event,
+    tell: Callable[[str], None],
+    fatal_codes: frozenset[int],
+) -> int:
+    """Keep a process running for each command until `stop` is set; the exit code.
+
+    A process that ends is started again after a pause that doubles with each end. One that ends
+    with one of `fatal_codes` would end the same way again: all are stopped, and that is the code.
+    """
+    children = [Child(command=command) for command in commands]
+    code = 0
+    try:
+        while not stop.is_set() and not code:
+            for number, child in enumerate(children):
+                code = code or _look_after(number, child, tell, fatal_codes)
+            stop.wait(LOOK_EVERY_SECONDS)
+    finally:
+        _stop_all(children)
+    return code
+
+
+def _look_after(
+    number: int, child: Child, tell: Callable[[str], None], fatal_codes: frozenset[int]
+) -> int:
+    """Start a child that should run and does not; its code if it must not be started again."""
+    now = time.monotonic()
+    if child.process is None:
+        if now >= child.start_at:
+            child.process = subprocess.Popen(child.command)
+            child.started_at = now
+        return 0
+    code = child.process.poll()
+    if code is None:
+        return 0
+    child.process = None
+    if code in fatal_codes:
+        return code
+    child.ends = 0 if now - child.started_at >= STEADY_SECONDS else child.ends + 1
+    pause = min(PAUSE_SECONDS_MIN * 2 ** min(child.ends, 10), PAUSE_SECONDS_MAX)
+    child.start_at = now + pause
+    tell(f"process {number} ended with code {code}; starting it again in {pause:.1f} s")
+    return 0
+
+
+def _stop_all(children: Sequence[Child]) -> None:
+    """SIGTERM to all, and SIGKILL to those that do not end in time."""
+    running = [child.process for child in children if child.process is not None]
+    for process in running:
+        process.terminate()
+    give_up_at = time.monotonic() + STOP_SECONDS
+    for process in running:
+        try:
+            process.wait(max(0.0, give_up_at - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

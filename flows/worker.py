@@ -1,0 +1,127 @@
+"""The partitions of one process: taken, run round by round, let go of when they fail, taken again.
+
+A partition that fails is dropped with all its memory while the others go on; it is opened again
+after a pause that grows with each failure. What another owner has taken is asked for again in the
+same way, until that owner's lease is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from threading import Event
+
+from msgspec import Struct
+
+from connectors.log import Fenced, Polled
+from flows.live import LivePartition
+from flows.live_apply import Applied
+from state.store import StoreError
+
+PAUSE_MS_MIN, PAUSE_MS_MAX = 250, 10_000
+
+
+class Round(Struct, frozen=True, kw_only=True):
+    """What one poll of a partition brought."""
+
+    partition: int
+    run: LivePartition
+    polled: Polled
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """What a round led to."""
+
+    partition: int
+    run: LivePartition
+    applied: list[Applied]
+
+
+class Turn(Struct, kw_only=True):
+    """How a partition stands with this process: its run, or when to try to open it again."""
+
+    run: LivePartition | None = None
+    open_at_ms: int = 0
+    failures: int = 0
+
+
+class Worker:
+    """Runs partitions.
+
+    `opened(partition)` opens the run of one, or returns None while another owner has it. `now_ms`
+    reads the wall clock. `tell(partition, what)` is told of what an operator wants to know.
+    """
+
+    def __init__(
+        self,
+        partitions: Iterable[int],
+        opened: Callable[[int], LivePartition | None],
+        now_ms: Callable[[], int],
+        tell: Callable[[int, str], None],
+    ) -> None:
+        self.stop = Event()
+        self._turns = {partition: Turn() for partition in partitions}
+        self._opened = opened
+        self._now_ms = now_ms
+        self._tell = tell
+
+    def rounds(self) -> list[Round]:
+        """What has arrived on the partitions that this process owns; StopIteration to stop."""
+        if self.stop.is_set():
+            raise StopIteration
+        rounds = []
+        for partition, turn in self._turns.items():
+            try:
+                self._open_if_due(partition, turn)
+                if turn.run is not None:
+                    round_ = Round(partition=partition, run=turn.run, polled=turn.run.poll())
+                    rounds.append(round_)
+            except (StoreError, Fenced, OSError) as error:
+                self._let_go(partition, turn, error)
+        return rounds
+
+    def apply(self, round_: Round) -> Done:
+        """Apply what a round brought. What fails here is a fault of ours: it ends the process."""
+        applied = round_.run.apply(round_.polled)
+        return Done(partition=round_.partition, run=round_.run, applied=applied)
+
+    def settle(self, done: Done) -> None:
+        """Send and commit what a round led to."""
+        turn = self._turns[done.partition]
+        if turn.run is not done.run:
+            return
+        try:
+            done.run.settle(done.applied, self._now_ms())
+            turn.failures = 0
+        except (StoreError, Fenced, OSError) as error:
+            self._let_go(done.partition, turn, error)
+
+    def close(self) -> None:
+        """Commit and relay what was done, and give the partitions back."""
+        for partition, turn in self._turns.items():
+            if turn.run is None:
+                continue
+            try:
+                turn.run.close(self._now_ms())
+                self._tell(partition, "released")
+            except (StoreError, Fenced, OSError) as error:
+                self._let_go(partition, turn, error)
+
+    def _open_if_due(self, partition: int, turn: Turn) -> None:
+        if turn.run is not None or self._now_ms() < turn.open_at_ms:
+            return
+        turn.run = self._opened(partition)
+        if turn.run is None:
+            turn.open_at_ms = self._now_ms() + PAUSE_MS_MIN
+            return
+        checkpoint = turn.run.engine.checkpoint
+        users, offset = checkpoint.user_count, checkpoint.next_offset
+        self._tell(partition, f"taken, with {users:,} users, from offset {offset:,} on")
+
+    def _let_go(self, partition: int, turn: Turn, error: Exception) -> None:
+        pause_ms = min(PAUSE_MS_MIN << min(turn.failures, 10), PAUSE_MS_MAX)
+        self._tell(partition, f"{error}; trying again in {pause_ms / 1000:.1f} s")
+        if turn.run is not None:
+            turn.run.drop()
+        turn.run = None
+        turn.failures += 1
+        turn.open_at_ms = self._now_ms() + pause_ms
