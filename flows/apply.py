@@ -118,6 +118,23 @@ def pass_time(machine: Machine, touched: NDArray[np.uint8], users: int, clock_ms
 
 
 @compiled
+def settle_users(
+    machine: Machine, touched: NDArray[np.uint8], first: int, users: int, now_ms: int
+) -> int:
+    """Settle all tags of the users from `first` on, which opens no journey; where it stopped.
+
+    That is `users`, unless a buffer was full before.
+    """
+    for slot in range(first, users):
+        if not has_room(machine.output):
+            return slot
+        settle_all(machine, slot, now_ms, NO_OFFSET)
+        set_deadline(machine, slot)
+        touched[slot] = 1
+    return users
+
+
+@compiled
 def pending_stages(machine: Machine, users: int, counts: NDArray[np.int64]) -> None:
     """Count all users' pending stages, by walking their instances, into `counts` (journeys,)."""
     for slot in range(users):

@@ -12,14 +12,21 @@ from msgspec.structs import replace
 from config.schema import Config
 from connectors.columns import Columns
 from flows import output as out
-from flows.apply import NODES_MARGIN, apply_events, pass_time, pending_stages, set_deadlines
+from flows.apply import (
+    NODES_MARGIN,
+    apply_events,
+    pass_time,
+    pending_stages,
+    set_deadlines,
+    settle_users,
+)
 from flows.decisions import Batch, Names
 from flows.machine import Machine, new_scratch
 from flows.plan import make_plan
 from flows.profiles import ProfileReader
 from state.conversion import Conversion
 from state.convert import convert_stored
-from state.layout import SWEEP_AT, TAGS
+from state.layout import TAGS
 from state.memory import (
     DUPLICATES,
     EARLIEST,
@@ -124,6 +131,7 @@ class Engine:
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._outcomes = np.zeros((journeys, out.HOLDOUT + 1), np.int64)
         self._previous: bytes | None = None
+        self._has_new_rules = False
         self.checkpoint = Checkpoint(
             partition=partition,
             next_offset=0,
@@ -146,6 +154,8 @@ class Engine:
         """
         self._make_room(columns)
         batch = Batch(self._names)
+        if self._has_new_rules:
+            self._settle_everybody(batch)
         columns = columns._replace(
             user_hash=columns.user_hash.view(np.int64),
             message_hash=columns.message_hash.view(np.int64),
@@ -341,20 +351,24 @@ class Engine:
         self._memory, self._texts = self._packer.unpack(
             self._memory, self._made.plan, self._texts, 0, rows
         )
-        if checkpoint.config_version != self._config.version:
-            self._sweep_everybody(checkpoint.clock_ms)
+        self._has_new_rules = checkpoint.config_version != self._config.version
         set_deadlines(self._machine(), self._user_count())
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._touched[: self._user_count()] = not self._shape_is_stored
         self._names.users, self._names.texts = self._users, self._texts
         for index, pending in enumerate(self._pending()):
             self._memory.nodes[JOURNEY_TALLIES + 2 * index + 1] = pending
-        self._previous = encode_checkpoint(checkpoint)
+        self._previous = snapshot.encoded or encode_checkpoint(checkpoint)
         self.checkpoint = replace(
             checkpoint, config_version=self._config.version, layout=self.checkpoint.layout
         )
 
-    def _sweep_everybody(self, clock_ms: int) -> None:
-        """When time can turn a tag next was reckoned by other rules: everybody's is due at once."""
-        sweeps = self._memory.rows64[SWEEP_AT :: self._made.layout.words][: self._user_count()]
-        np.minimum(sweeps, clock_ms // 1000 * 1000 + 1000, out=sweeps)
+    def _settle_everybody(self, batch: Batch) -> None:
+        """Other rules than before are in force: tags are held by them, and no journey opens."""
+        done, users = 0, self._user_count()
+        while done < users:
+            machine, clock_ms = self._machine(), self.checkpoint.clock_ms
+            after = settle_users(machine, self._touched, done, users, clock_ms)
+            self._empty_buffers(batch, moved=after > done)
+            done = after
+        self._has_new_rules = False

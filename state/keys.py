@@ -49,7 +49,7 @@ DEADLINES = KeyKind(
     type="sorted set",
     lifetime="for ever",
     writer="each commit, for the users it touched",
-    holds="every user by next deadline (ms since 1970; 2^62: none): the index of the rows",
+    holds="every user by the day of the next deadline (ms since 1970): the index of the rows",
 )
 OUTBOX = KeyKind(
     pattern="{PREFIX:PARTITION}:outbox",

@@ -14,12 +14,17 @@ from msgspec.structs import replace
 
 from config.fields import field_names
 from config.load import load
-from config.schema import Config, Feature, Journey
+from config.schema import Config, Feature, Journey, Stage
+from connectors.triggers import instant_text
 from flows.partition import Engine
+from flows.plan import make_plan
 from state.convert import ShapeError, convert_rows
 from state.layout import lay_out
+from state.memory import new_memory
+from state.packing import RowPacker
 from state.row_shape import RowShape, decode_shape, encode_shape, shape_digest, shape_of
 from state.store import MemoryStore, Snapshot
+from state.texts import new_texts, number_of, with_room
 from tests.changed_configs import write_changed
 from tests.messages import message
 from tests.oracle_profile import Document, World
@@ -28,6 +33,7 @@ from tests.worlds import Given, make_world
 
 SEEDS = range(60)
 CONFIG = load()
+FIRST = Stage(name="first", after_ms=0, ttl_ms=1000, send="nothing")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -53,8 +59,9 @@ def test_rows_survive_the_way_to_a_larger_config_and_back(seed: int, tmp_path: P
     _, after = map(load, write_changed(seed, given.directory, tmp_path))
     rows = [row for _, row in snapshot_of(given.config, given.lines).rows]
     small, large = shape(given.config), shape(after)
-    # Packed bytes hold numbers of nodes, which a first way round makes those of this test.
-    rows, conversion = convert_rows(rows, small, small, template(given.config))
+    rows = repacked(rows, given.config)
+    same, conversion = convert_rows(rows, small, small, template(given.config))
+    assert same == rows
     assert not any((conversion.features_new, conversion.tags_gone, conversion.dropped))
     there, _ = convert_rows(rows, small, large, template(after))
     back, conversion = convert_rows(there, large, small, template(given.config))
@@ -123,6 +130,22 @@ def test_a_last_trigger_still_counts_when_its_stage_is_gone(shop_log: Sequence[b
         assert after["triggers"] == user["triggers"]
 
 
+def test_stages_are_known_again_wherever_they_stand(shop_log: Sequence[bytes]) -> None:
+    journeys = tuple(replace(one, stages=(FIRST, *one.stages)) for one in CONFIG.journeys)
+    other = replace(CONFIG, journeys=journeys, version="other")
+    before = snapshot_of(CONFIG, shop_log)
+    found, engine = converted(CONFIG, other, shop_log)
+    assert engine.conversion is not None
+    assert engine.conversion.dropped == {}
+    for user, after in zip(profiles(CONFIG, shop_log), found, strict=True):
+        assert (after["instances"], after["triggers"]) == (user["instances"], user["triggers"])
+    goals = goals_after(CONFIG, before)
+    assert goals
+    assert goals_after(other, before) == goals
+    gone = without_stage(CONFIG, *goals[0][1:])
+    assert goals_after(gone, before) == [one for one in goals if one[1:] != goals[0][1:]]
+
+
 def test_a_journey_that_is_gone_is_forgotten_and_the_others_are_not(
     shop_log: Sequence[bytes],
 ) -> None:
@@ -163,6 +186,12 @@ def test_tags_keep_their_since_when_their_group_begins_or_ends_to_pick_one(
         assert [tags.keys() for tags in found] == [tags.keys() for tags in held]
         if before is pick:
             assert found == held
+    # Of those in a group that were held when it began to pick one, the first stays.
+    for group in {tag.parent for tag in CONFIG.tags if tag.parent >= 0}:
+        names = [tag.name for tag in CONFIG.tags if tag.rule and tag.parent == group]
+        for before_tags, after_tags in zip(held, found, strict=True):
+            first = next((name for name in names if name in before_tags), None)
+            assert first is None or after_tags[first] == before_tags[first]
 
 
 def test_amounts_in_another_currency_cannot_be_converted(shop_log: Sequence[bytes]) -> None:
@@ -288,6 +317,43 @@ def converted(
     """The profiles after a log, once they are converted, and the engine that did it."""
     engine = Engine(after, snapshot=snapshot_of(before, lines))
     return [json.loads(line) for line in engine.profiles()], engine
+
+
+def goals_after(config: Config, snapshot: Snapshot) -> list[tuple[str, str, str]]:
+    """Which stages (user, journey, stage) are credited when all buy a minute after a snapshot."""
+    engine = Engine(config, snapshot=snapshot)
+    at = instant_text(snapshot.checkpoint.clock_ms + 60_000)
+    order = {"order_id": "o", "total": 10, "products": []}
+    lines = [
+        message(
+            event="Order Completed",
+            userId=user.decode(),
+            messageId="bought",
+            timestamp=at,
+            receivedAt=at,
+            properties=order,
+        )
+        for user, _ in snapshot.rows
+    ]
+    goals = []
+    for columns, clock_ms, next_offset in decoded(config, lines, 1000):
+        batch = engine.process(columns, clock_ms=clock_ms, next_offset=next_offset)
+        for one in documents(batch.decisions()):
+            if one["type"] == "beckon.goal":
+                data = told_of(one)
+                goals.append((str(one["subject"]), data["journey"], data["stage"]))
+    return sorted(goals)
+
+
+def repacked(rows: list[bytes], config: Config) -> list[bytes]:
+    """The same rows with the numbers that their nodes get here, which packed carts still hold."""
+    layout = lay_out(config, field_names(config.events))
+    packer, plan = RowPacker(layout), make_plan(config).plan
+    texts = with_room(new_texts(), 1, 1)
+    number_of(texts, b"\xff")
+    memory = new_memory(layout.words, users=len(rows))
+    memory, texts = packer.unpack(memory, plan, texts, 0, rows)
+    return packer.pack(memory, plan, texts, np.arange(len(rows)))
 
 
 def shape(config: Config) -> RowShape:

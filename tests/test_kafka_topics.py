@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented, not re-exported
@@ -19,7 +20,7 @@ from connectors.kafka_errors import BrokerError
 from connectors.kafka_settings import KafkaSettings
 from connectors.kafka_topics import TOPICS, check_topics, create_topics, log_partitions
 from tests.conftest import ROOT, Run
-from tests.kafka_topics import with_topics
+from tests.kafka_topics import PATIENCE_SECONDS, with_topics
 from tests.servers import free_port
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
@@ -31,6 +32,17 @@ def change(settings: KafkaSettings, topic: str, key: str, value: str) -> None:
     resource = ConfigResource("topic", settings.topic(topic), incremental_configs=[entry])
     for done in admin.incremental_alter_configs([resource]).values():
         done.result()
+
+
+def settled_problems(settings: KafkaSettings, count: int) -> list[str]:
+    """The problems, once there are so many: a broker tells of a change a little after it."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < give_up_at:
+        problems = check_topics(settings)
+        if len(problems) == count:
+            return problems
+        time.sleep(0.05)
+    raise AssertionError(f"expected {count} problems, got {problems}")
 
 
 def test_created_topics_are_as_they_must_be(kafka: str, prefix: str) -> None:
@@ -45,10 +57,12 @@ def test_topics_that_are_there_are_left_alone_and_the_others_follow_the_log(
 ) -> None:
     settings = KafkaSettings(servers=kafka, prefix=prefix)
     stamped = {"message.timestamp.type": "LogAppendTime"}
-    own = NewTopic(settings.topic("events"), num_partitions=5, config=stamped)
+    large = {"max.message.bytes": "2000000"}
+    own = NewTopic(settings.topic("events"), num_partitions=5, config={**stamped, **large})
     admin = AdminClient(settings.connection())
     for done in admin.create_topics([own]).values():
         done.result()
+    settled_problems(settings, len(TOPICS) - 1)
     created = create_topics(settings, partitions=3, replicas=1)
     assert settings.topic("events") not in created
     assert create_topics(settings, partitions=3, replicas=1) == []
@@ -80,13 +94,13 @@ def test_a_setting_that_is_wrong_is_told_with_the_command_that_changes_it(
 ) -> None:
     settings = with_topics(kafka, prefix)
     change(settings, topic, key, wrong)
-    (problem,) = check_topics(settings)
+    (problem,) = settled_problems(settings, 1)
     assert problem.startswith(f"{prefix}.{topic}: expected {key}={expected}, got {wrong}; say: ")
     command = problem.split("say: ")[1]
     assert command.startswith(f"kafka-configs.sh --bootstrap-server {kafka} --alter")
     name, value = command.rsplit(" ", 1)[1].split("=")
     change(settings, topic, name, value)
-    assert check_topics(settings) == []
+    settled_problems(settings, 0)
 
 
 def test_topics_that_differ_in_partitions_are_told(kafka: str, prefix: str) -> None:
@@ -95,8 +109,7 @@ def test_topics_that_differ_in_partitions_are_told(kafka: str, prefix: str) -> N
     admin = AdminClient(settings.connection())
     for done in admin.create_partitions(grown).values():
         done.result()
-    problems = check_topics(settings)
-    assert len(problems) == len(TOPICS) - 1
+    problems = settled_problems(settings, len(TOPICS) - 1)
     assert "expected 3 partitions, as the log has, got 2" in problems[0]
     with pytest.raises(BrokerError, match="begin with a new prefix"):
         log_partitions(settings)

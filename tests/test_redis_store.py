@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from state.keys import KEYS, key_table
 from state.redis_settings import redis_settings
-from state.redis_store import CHUNK, LOAD_ROWS, RedisStore
+from state.redis_store import LOAD_ROWS, RedisStore
 from state.store import (
     AudienceChange,
     Commit,
@@ -106,14 +106,14 @@ def test_the_keys_in_the_docs_are_the_declared_ones() -> None:
 
 def test_a_partition_of_many_users_is_loaded_in_pieces(open_store: OpenStore) -> None:
     store = open_store()
-    users = LOAD_ROWS + CHUNK + 1
+    users = 2 * LOAD_ROWS + 1
     rows = {b"user-%d" % number: b"%d" % number for number in range(users)}
     first = commit_after(None, rows, users=users)
     store.commit(first)
     loading = store.load_pieces(0)
     assert loading is not None
     pieces = list(loading.pieces)
-    assert [len(piece) for piece in pieces] == [LOAD_ROWS, CHUNK + 1]
+    assert [len(piece) for piece in pieces] == [LOAD_ROWS, LOAD_ROWS, 1]
     assert {user: row for piece in pieces for user, row in piece} == rows
 
 
