@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from state.store import AudienceChange
 
@@ -10,11 +10,10 @@ from state.store import AudienceChange
 class Audiences:
     """Collects transitions between two commits."""
 
-    def __init__(self, tags: Sequence[str]) -> None:
-        self._tags = tags
-        self._turned: dict[int, dict[bytes, bool]] = {}
+    def __init__(self) -> None:
+        self._turned: dict[str, dict[bytes, bool]] = {}
 
-    def note(self, turned: Iterable[tuple[bytes, int, bool]]) -> None:
+    def note(self, turned: Iterable[tuple[bytes, str, bool]]) -> None:
         """Take transitions (user, tag, held), each user's in their order."""
         for user, tag, held in turned:
             users = self._turned.setdefault(tag, {})
@@ -25,16 +24,16 @@ class Audiences:
                 users[user] = held
 
     def taken(self) -> list[AudienceChange]:
-        """The net of what was noted, in order of the config; nothing is noted any more.
+        """The net of what was noted, in order of tags; nothing is noted any more.
 
-        >>> audiences = Audiences(["new", "vip"])
-        >>> audiences.note([(b"ada", 1, True), (b"bob", 0, False), (b"ada", 1, False)])
+        >>> audiences = Audiences()
+        >>> audiences.note([(b"ada", "vip", True), (b"bob", "new", False), (b"ada", "vip", False)])
         >>> audiences.taken()
         [AudienceChange(tag='new', gained=[], lost=[b'bob'])]
         """
         changes = [
             AudienceChange(
-                tag=self._tags[tag],
+                tag=tag,
                 gained=[user for user, held in users.items() if held],
                 lost=[user for user, held in users.items() if not held],
             )

@@ -162,12 +162,13 @@ class Batch:
         )
         return [encode(self._turned(cells, user)) for cells, user in named]
 
-    def turned(self) -> Iterator[tuple[bytes, int, bool]]:
+    def turned(self) -> Iterator[tuple[bytes, str, bool]]:
         """(user, tag, held) of each transition, each user's in their order."""
+        tags = [tag.name for tag in self._names.config.tags]
         for part in self._parts:
             for cells in part.transitions.tolist():
                 user = self._names.user(cells[out.TURNED_USER])
-                yield user, cells[out.TURNED_TAG], bool(cells[out.TURNED_HELD])
+                yield user, tags[cells[out.TURNED_TAG]], bool(cells[out.TURNED_HELD])
 
     def _hold_out(self, rows: NDArray[np.int64]) -> None:
         """The last gate: what would be sent to a user in the journey's holdout is not."""

@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from config.schema import Config
-from connectors.events import Decoder
 from connectors.log import LogReader, LogWriter, OutboxEntry, Polled, Relay, SideOutput
 from flows.audiences import Audiences
 from flows.committing import Committing
 from flows.live_apply import Applied, Applier
+from flows.loading import load_engine
 from flows.partition import Engine, Live
 from flows.places import Place, decode_place
 from state.store import Snapshot, Store, StoreError
@@ -38,15 +38,17 @@ NOTHING = Polled(pieces=[], record_count=0, next_offset=0, end_offset=0)
 class LiveParts(Struct, frozen=True, kw_only=True):
     """What the run of a partition is made of.
 
-    `reader_from` opens the log at an offset. `released` is called when the run was closed in order.
+    `reader_from` opens the log at an offset. `config_at` reads the config whose record is at an
+    offset of the log (-1: the first that the log has). `released` is called when the run was
+    closed in order.
     """
 
     partition: int
     partitions: int
     owner: str
-    config: Config
     store: Store
     reader_from: Callable[[int], LogReader]
+    config_at: Callable[[int], Config]
     writer: LogWriter
     relay: Relay
     side: SideOutput
@@ -96,15 +98,16 @@ class LivePartition:
     def __init__(self, parts: LiveParts, snapshot: Snapshot | None, relayed: Place | None) -> None:
         self._parts = parts
         self._relayed = relayed
-        engine = Engine(parts.config, partition=parts.partition, snapshot=snapshot)
-        decoder = Decoder(parts.config)
+        self._config_offset = snapshot.checkpoint.config_offset if snapshot is not None else -1
+        config = parts.config_at(self._config_offset)
+        engine = Engine(config, partition=parts.partition)
         if snapshot is not None:
-            decoder.clock_ms = snapshot.checkpoint.clock_ms
+            engine = load_engine(f"partition {parts.partition}", config, parts.partition, snapshot)
         self._applier = Applier(
-            engine, decoder, partition=parts.partition, partitions=parts.partitions
+            config, engine, partition=parts.partition, partitions=parts.partitions
         )
         self._reader = parts.reader_from(engine.checkpoint.next_offset)
-        self._audiences = Audiences([tag.name for tag in parts.config.tags])
+        self._audiences = Audiences()
         self._committing = Committing(parts.store, parts.relay, parts.side)
         self._entries: list[OutboxEntry] = []
         self._last_place = engine.checkpoint.last_place
@@ -138,7 +141,7 @@ class LivePartition:
 
     def apply(self, polled: Polled) -> list[Applied]:
         """Apply what has arrived, piece by piece."""
-        return [self._applier.apply(piece) for piece in polled.pieces]
+        return [applied for piece in polled.pieces for applied in self._applier.apply(piece)]
 
     def settle(self, applied: list[Applied], now_ms: int) -> None:
         """Send what need not wait, commit what is due, and ask for time to pass if nothing came."""
@@ -193,6 +196,8 @@ class LivePartition:
                 self._entries.append(entry)
         self._audiences.note(applied.turned)
         self._applied_offset = applied.next_offset
+        if applied.config_offset >= 0:
+            self._config_offset = applied.config_offset
 
     def _tick(self, now_ms: int) -> None:
         """Have the broker prove that time has passed, where something is due by the wall clock."""
@@ -215,6 +220,7 @@ class LivePartition:
         live = Live(
             owner=self._parts.owner,
             last_place=self._last_place,
+            config_offset=self._config_offset,
             outbox=[encode_entry(entry) for entry in self._entries],
             relayed_count=relayed_count - self._relayed_noted,
             audiences=self._audiences.taken(),

@@ -7,7 +7,9 @@ from datetime import datetime
 import msgspec
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
+from config.schema import Config
 from connectors.columns import Columns, DeadLetter
 from connectors.events import Decoder, RawBatch, partition_of
 from connectors.log import (
@@ -20,12 +22,13 @@ from connectors.log import (
     OutboxEntry,
 )
 from connectors.triggers import GOAL, SUPPRESSED
+from flows.config_records import config_of
 from flows.decisions import Batch
 from flows.lines import dead_letter_line
 from flows.partition import Engine
 from flows.places import Place, encode_place
+from flows.slices import no_records
 
-NO_ROWS = np.zeros(0, np.int64)
 SIDE_TOPICS = {SUPPRESSED: SUPPRESSED_TOPIC, GOAL: GOALS_TOPIC}
 
 
@@ -40,14 +43,16 @@ class Message(Struct, frozen=True, kw_only=True):
 class Applied(Struct, frozen=True, kw_only=True):
     """What a piece of the log led to.
 
-    triggers: in order of place. turned: (user, tag, held) of each transition.
+    triggers: in order of place. turned: (user, tag, held) of each transition. config_offset: that
+    of the config's record, where one came into force; else -1.
     """
 
     triggers: list[tuple[Place, OutboxEntry]]
     messages: list[Message]
-    turned: list[tuple[bytes, int, bool]]
+    turned: list[tuple[bytes, str, bool]]
     dead_letters: list[DeadLetter]
     next_offset: int
+    config_offset: int = -1
 
 
 class Decision(Struct):
@@ -70,17 +75,25 @@ _expiring = msgspec.json.Decoder(Expiring)
 class Applier:
     """Applies one partition's records, in log order."""
 
-    def __init__(self, engine: Engine, decoder: Decoder, *, partition: int, partitions: int):
+    def __init__(self, config: Config, engine: Engine, *, partition: int, partitions: int) -> None:
         self.engine = engine
-        self._decoder = decoder
+        self._config = config
+        self._decoder = new_decoder(config, engine.checkpoint.clock_ms)
         self._partition = partition
         self._partitions = partitions
-        self._nothing = decoder.decode(raw_of(b"", 0, 0), last=True).columns.take(NO_ROWS)
 
-    def apply(self, piece: RawBatch | ControlRecord) -> Applied:
-        """Apply a batch of events or a control record."""
-        if isinstance(piece, ControlRecord):
-            return self._control(piece)
+    def apply(self, piece: RawBatch | ControlRecord) -> list[Applied]:
+        """Apply a batch of events or a control record.
+
+        Raises:
+            ConfigRecordError: a config that cannot be read; nothing behind it is applied.
+        """
+        if not isinstance(piece, ControlRecord):
+            return [self._events(piece)]
+        passed = self._pass_time(piece)
+        return [passed, self._switch(piece)] if piece.kind == "config" else [passed]
+
+    def _events(self, piece: RawBatch) -> Applied:
         decoded = self._decoder.decode(piece, last=True)
         columns, strays = self._own(decoded.columns, piece)
         letters = sorted([*decoded.dead_letters, *strays], key=lambda letter: letter.offset)
@@ -88,7 +101,29 @@ class Applier:
         batch = self.engine.process(columns, clock_ms=decoded.clock_ms, next_offset=next_offset)
         return self._applied(batch, letters, next_offset)
 
-    def _control(self, record: ControlRecord) -> Applied:
+    def _switch(self, record: ControlRecord) -> Applied:
+        """Another config is in force from here on: everybody's tags settle by it."""
+        config = config_of(record)
+        gone: list[tuple[bytes, str, bool]] = []
+        if config.version != self._config.version:
+            gone = self._of_gone_tags(config)
+            self._config = config
+            self.engine = self.engine.successor(config)
+            self._decoder = new_decoder(config, self._decoder.clock_ms)
+        applied = self._pass_time(record)
+        return replace(applied, turned=[*gone, *applied.turned], config_offset=record.offset)
+
+    def _of_gone_tags(self, config: Config) -> list[tuple[bytes, str, bool]]:
+        """Who loses the tags that the new config does not have."""
+        kept = {tag.name for tag in config.tags}
+        return [
+            (user, tag.name, False)
+            for index, tag in enumerate(self._config.tags)
+            if tag.name not in kept
+            for user, _ in self.engine.holders(index)
+        ]
+
+    def _pass_time(self, record: ControlRecord) -> Applied:
         """Time has passed up to the record; one of no known kind is a dead letter."""
         letters = []
         if record.kind not in CONTROL_KINDS:
@@ -99,8 +134,9 @@ class Applier:
                 )
             )
         self._decoder.clock_ms = max(self._decoder.clock_ms, record.log_ms)
+        nothing = self._decoder.decode(no_records(), last=True).columns
         batch = self.engine.process(
-            self._nothing, clock_ms=self._decoder.clock_ms, next_offset=record.offset + 1
+            nothing, clock_ms=self._decoder.clock_ms, next_offset=record.offset + 1
         )
         return self._applied(batch, letters, record.offset + 1)
 
@@ -169,12 +205,8 @@ def stray_letter(raw: RawBatch, offset: int, partition: int, chosen: int) -> Dea
     )
 
 
-def raw_of(value: bytes, offset: int, log_ms: int) -> RawBatch:
-    """A batch of one record."""
-    return RawBatch(
-        data=np.frombuffer(value + b"\n", np.uint8),
-        start=np.zeros(1, np.int64),
-        length=np.array([len(value)], np.int64),
-        offset=np.array([offset], np.int64),
-        log_ms=np.array([log_ms], np.int64),
-    )
+def new_decoder(config: Config, clock_ms: int) -> Decoder:
+    """A decoder that goes on at a clock."""
+    decoder = Decoder(config)
+    decoder.clock_ms = clock_ms
+    return decoder

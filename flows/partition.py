@@ -87,6 +87,7 @@ class Live(Struct, frozen=True, kw_only=True):
 
     owner: str = ""
     last_place: str = ""
+    config_offset: int = -1
     outbox: list[bytes] = []
     relayed_count: int = 0
     audiences: list[AudienceChange] = []
@@ -196,6 +197,7 @@ class Engine:
                 commit_number=self.checkpoint.commit_number + 1,
                 owner=live.owner,
                 last_place=live.last_place or self.checkpoint.last_place,
+                config_offset=live.config_offset,
             ),
             previous=self._previous,
             rows=list(zip(users, packed, strict=True)),
@@ -211,6 +213,22 @@ class Engine:
         self._previous = encode_checkpoint(commit.checkpoint)
         self._shape_is_stored = True
         return commit
+
+    def successor(self, config: Config) -> Engine:
+        """An engine that goes on with these profiles by another config."""
+        slots = np.arange(self._user_count())
+        packed = self._packer.pack(self._memory, self._made.plan, self._texts, slots)
+        users = [text_of(self._users, slot) for slot in slots.tolist()]
+        snapshot = Snapshot(
+            checkpoint=self.checkpoint,
+            rows=list(zip(users, packed, strict=True)),
+            shape=encode_shape(self._shape),
+        )
+        engine = Engine(config, partition=self.checkpoint.partition, snapshot=snapshot)
+        engine._previous = self._previous
+        engine._touched[: len(slots)] = 1
+        engine._shape_is_stored &= self._shape_is_stored
+        return engine
 
     @property
     def next_deadline_ms(self) -> int:

@@ -22,7 +22,14 @@ from config.schema import Config
 from connectors.kafka import KafkaBroker
 from connectors.kafka_settings import KafkaSettings
 from connectors.kafka_topics import log_partitions
-from flows.config_records import ConfigRecord, config_of, config_record, first_config, push
+from flows.config_records import (
+    ConfigRecord,
+    ConfigRecordError,
+    config_of,
+    config_record,
+    first_config,
+    push,
+)
 from flows.console import GC_THRESHOLDS, note_compiling
 from flows.engine import run_live
 from flows.exits import DONE, PROBLEMS, USAGE
@@ -67,23 +74,21 @@ def run_process(options: RunOptions) -> int:
     store = RedisStore(options.redis, partitions=partitions)
     for complaint in store.complaints():
         tell(complaint)
-    config = config_in_force(options, broker)
+    tell_config(options, broker)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     own = [one for one in range(partitions) if one % options.processes == options.index]
-    opened = partial(open_run, config, broker, store)
+    opened = partial(open_run, broker, store)
     worker = Worker(own, opened, now_ms, lambda partition, what: tell(f"{partition}: {what}"))
     with stopping(worker.stop.set):
-        tell(f"running partitions {own} with config {config.version}")
+        tell(f"running partitions {own}")
         run_live(worker.rounds, worker.apply, worker.settle)
         worker.close()
     store.close()
     return DONE
 
 
-def open_run(
-    config: Config, broker: KafkaBroker, store: RedisStore, partition: int
-) -> LivePartition | None:
+def open_run(broker: KafkaBroker, store: RedisStore, partition: int) -> LivePartition | None:
     """Take a partition and open its run; None while another owner has it."""
     owner = uuid.uuid4().hex
     if store.acquire(partition, owner):
@@ -93,9 +98,9 @@ def open_run(
             partition=partition,
             partitions=store.partitions(),
             owner=owner,
-            config=config,
             store=store,
             reader_from=partial(broker.reader, partition),
+            config_at=partial(config_at, broker, partition),
             writer=broker.writer(),
             relay=broker.relay(partition),
             side=broker.side_output(),
@@ -104,22 +109,33 @@ def open_run(
     )
 
 
-def config_in_force(options: RunOptions, broker: KafkaBroker) -> Config:
-    """The config that the log has; where it has none, that of the options is pushed first."""
-    record = push_where_none(options)
-    reader = broker.reader(0, 0)
+def config_at(broker: KafkaBroker, partition: int, offset: int) -> Config:
+    """The config whose record is at an offset of a partition; -1: the first that it has.
+
+    Raises `ConfigRecordError`: it is not there any more, or cannot be read.
+    """
+    reader = broker.reader(partition, max(offset, 0))
     try:
         found = first_config(reader, pause)
     finally:
         reader.close()
-    assert found is not None, "a config was pushed where there was none"
-    config = config_of(found)
-    if options.config_directory is not None and config.version != record.version:
-        tell(
-            f"{options.config_directory}: the log's config {config.version} is in force, not this "
-            f"one ({record.version}); push it with `beckon config push {options.config_directory}`"
+    if found is None or (offset >= 0 and found.offset != offset):
+        raise ConfigRecordError(
+            f"partition {partition} of the log: expected the config in force at offset {offset}, "
+            "got none; push it again with `beckon config push DIR`"
         )
-    return config
+    return config_of(found)
+
+
+def tell_config(options: RunOptions, broker: KafkaBroker) -> None:
+    """Push the config of the options to a log without one; say so where the log has another."""
+    record = push_where_none(options)
+    version = config_at(broker, 0, -1).version
+    if options.config_directory is not None and version != record.version:
+        tell(
+            f"{options.config_directory}: the log began with config {version}, not with this one "
+            f"({record.version}); `beckon config push {options.config_directory}` puts it in force"
+        )
 
 
 def push_where_none(options: RunOptions) -> ConfigRecord:

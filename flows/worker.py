@@ -13,11 +13,14 @@ from threading import Event
 from msgspec import Struct
 
 from connectors.log import Fenced, Polled
+from flows.config_records import ConfigRecordError
 from flows.live import LivePartition
 from flows.live_apply import Applied
 from state.store import StoreError
 
 PAUSE_MS_MIN, PAUSE_MS_MAX = 250, 10_000
+FAILURES = (StoreError, Fenced, ConfigRecordError, OSError)
+"""What a partition is let go for; anything else is a fault of ours, and ends the process."""
 
 
 class Round(Struct, frozen=True, kw_only=True):
@@ -75,13 +78,17 @@ class Worker:
                 if turn.run is not None:
                     round_ = Round(partition=partition, run=turn.run, polled=turn.run.poll())
                     rounds.append(round_)
-            except (StoreError, Fenced, OSError) as error:
+            except FAILURES as error:
                 self._let_go(partition, turn, error)
         return rounds
 
     def apply(self, round_: Round) -> Done:
-        """Apply what a round brought. What fails here is a fault of ours: it ends the process."""
-        applied = round_.run.apply(round_.polled)
+        """Apply what a round brought; a config that cannot be read stops its partition."""
+        try:
+            applied = round_.run.apply(round_.polled)
+        except ConfigRecordError as error:
+            self._let_go(round_.partition, self._turns[round_.partition], error)
+            applied = []
         return Done(partition=round_.partition, run=round_.run, applied=applied)
 
     def settle(self, done: Done) -> None:
@@ -92,7 +99,7 @@ class Worker:
         try:
             done.run.settle(done.applied, self._now_ms())
             turn.failures = 0
-        except (StoreError, Fenced, OSError) as error:
+        except FAILURES as error:
             self._let_go(done.partition, turn, error)
 
     def close(self) -> None:
@@ -103,7 +110,7 @@ class Worker:
             try:
                 turn.run.close(self._now_ms())
                 self._tell(partition, "released")
-            except (StoreError, Fenced, OSError) as error:
+            except FAILURES as error:
                 self._let_go(partition, turn, error)
 
     def _open_if_due(self, partition: int, turn: Turn) -> None:

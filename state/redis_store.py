@@ -32,8 +32,8 @@ from state.store import (
 )
 
 DEADLINE_STEP_MS = 86_400_000
-"""Deadlines are indexed by the day: moving a user in the index takes Redis 6 us, ten times as long as
-a row, and leaving one where it is 1 us."""
+"""Deadlines are indexed by the day: among a million users moving one in the index takes Redis 6 us,
+three times as long as replacing a row; leaving one in place takes 1 us."""
 
 COMMIT_ROWS = 5_000
 """Rows that a commit should have at most: Redis serves nobody else while it takes them."""

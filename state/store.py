@@ -47,8 +47,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
 
     `commit_number` counts the partition's commits from 1: it makes each checkpoint differ from the
     one before even when a commit moves nothing else. `layout` is a digest of the rows' layout.
-    Live, `owner` is the token of who commits, and `last_place` that of the last trigger decided
-    ("" before one).
+    Live, `owner` is the token of who commits, `last_place` that of the last trigger decided (""
+    before one), `config_offset` that of the config's record in the log.
     """
 
     partition: int
@@ -61,6 +61,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     sources: tuple[SourcePosition, ...] = ()
     owner: str = ""
     last_place: str = ""
+    config_offset: int = -1
 
 
 class AudienceChange(Struct, frozen=True, array_like=True):

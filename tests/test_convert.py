@@ -212,18 +212,20 @@ def test_rows_without_a_shape_beside_them_or_of_another_format_are_refused(
         Engine(other, snapshot=replace(found, shape=later))
 
 
-def test_time_turns_new_tags_of_users_of_whom_nothing_is_heard_any_more(
+def test_new_tags_are_held_at_once_and_turned_by_time_and_open_no_journey(
     shop_log: Sequence[bytes],
 ) -> None:
-    """The next sweep of a row was reckoned by the rules of before."""
-    quiet = [tag.name for tag in CONFIG.tags if tag.rule and "days_since" in tag.rule.text]
-    bare = replace(CONFIG, tags=CONFIG.tags[:0], journeys=(), version="other")
-    assert quiet
+    quiet = {tag.name for tag in CONFIG.tags if tag.rule and "days_since" in tag.rule.text}
+    bare = replace(CONFIG, tags=(), journeys=(), version="other")
     found = snapshot_of(bare, shop_log)
-    engine = Engine(replace(CONFIG, journeys=()), snapshot=found)
-    days = engine.drain().transitions()
-    turned = {json.loads(line)["data"]["tag"] for line in days}
-    assert turned & set(quiet)
+    engine = Engine(CONFIG, snapshot=found)
+    columns, _, _ = next(decoded(CONFIG, list(shop_log), 1000))
+    clock_ms, next_offset = found.checkpoint.clock_ms, found.checkpoint.next_offset
+    nothing = columns.take(np.zeros(0, np.int64))
+    at_once = engine.process(nothing, clock_ms=clock_ms, next_offset=next_offset).transitions()
+    assert {told_of(one)["held"] for one in documents(at_once)} == {True}
+    assert not any(journey.entered for journey in engine.counters.journeys.values())
+    assert quiet & {told_of(one)["tag"] for one in documents(engine.drain().transitions())}
 
 
 @pytest.mark.parametrize("seed", range(20))

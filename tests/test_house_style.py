@@ -31,6 +31,7 @@ FILES_THAT_IMPORT = {
         "flows/demo.py",
         "flows/exits.py",
         "flows/kafka_commands.py",
+        "flows/redis_commands.py",
     },
     "confluent_kafka": {
         "connectors/kafka_errors.py",

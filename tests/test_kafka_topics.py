@@ -81,25 +81,26 @@ def test_without_topics_the_fix_is_to_create_them(kafka: str, prefix: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("topic", "key", "wrong", "expected"),
+    ("name", "wrong", "expected"),
     [
-        ("events", "message.timestamp.type", "CreateTime", "LogAppendTime"),
-        ("events", "max.message.bytes", "65536", "1048588 or more"),
-        ("triggers", "cleanup.policy", "compact", "delete"),
-        ("relayed", "cleanup.policy", "delete", "compact"),
+        ("events message.timestamp.type", "CreateTime", "LogAppendTime"),
+        ("events max.message.bytes", "65536", "1048588 or more"),
+        ("triggers cleanup.policy", "compact", "delete"),
+        ("relayed cleanup.policy", "delete", "compact"),
     ],
 )
 def test_a_setting_that_is_wrong_is_told_with_the_command_that_changes_it(
-    kafka: str, prefix: str, topic: str, key: str, wrong: str, expected: str
+    kafka: str, prefix: str, name: str, wrong: str, expected: str
 ) -> None:
     settings = with_topics(kafka, prefix)
+    topic, key = name.split()
     change(settings, topic, key, wrong)
     (problem,) = settled_problems(settings, 1)
     assert problem.startswith(f"{prefix}.{topic}: expected {key}={expected}, got {wrong}; say: ")
     command = problem.split("say: ")[1]
     assert command.startswith(f"kafka-configs.sh --bootstrap-server {kafka} --alter")
-    name, value = command.rsplit(" ", 1)[1].split("=")
-    change(settings, topic, name, value)
+    told, value = command.rsplit(" ", 1)[1].split("=")
+    change(settings, topic, told, value)
     settled_problems(settings, 0)
 
 

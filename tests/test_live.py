@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import json
 from datetime import datetime
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 
 from config.load import load
+from config.schema import Config
 from connectors.events import Decoder, partition_of
 from connectors.memory_broker import MemoryBroker, raw_batches
+from flows.config_records import config_of, config_record, first_config, push
 from flows.live import LivePartition, LiveParts, open_partition
 from flows.partition import Engine
 from flows.simulate import SimulateOptions, simulate
 from state.store import MemoryStore, StoreConflict, StoreError
+from tests.config_folders import copy_defaults, edit
 from tests.oracle_outputs import EPOCH
 
 PARTITIONS = 2
@@ -60,15 +64,21 @@ def opened(broker: MemoryBroker, store: MemoryStore, partition: int, owner: str)
             partition=partition,
             partitions=PARTITIONS,
             owner=owner,
-            config=CONFIG,
             store=store,
             reader_from=lambda offset: broker.reader(partition, offset),
+            config_at=lambda offset: config_in(broker, partition, offset),
             writer=broker.writer(),
             relay=broker.relay(partition),
             side=broker.side_output(),
             released=lambda: None,
         )
     )
+
+
+def config_in(broker: MemoryBroker, partition: int, offset: int) -> Config:
+    """The config at an offset of a log; the default one where the log has none."""
+    found = first_config(broker.reader(partition, max(offset, 0)), lambda: None)
+    return config_of(found) if found is not None else CONFIG
 
 
 def played(
@@ -161,3 +171,39 @@ def test_profiles_that_are_lost_are_not_made_anew_unasked(
     broker, _ = played(messages, None)
     with pytest.raises(StoreError, match="--rebuild"):
         opened(broker, MemoryStore(partitions=PARTITIONS), 0, "second")
+
+
+def test_a_config_pushed_into_the_log_is_in_force_from_its_record_on(
+    messages: list[tuple[int, int, bytes]], tmp_path: Path
+) -> None:
+    folder = copy_defaults(tmp_path)
+    edit(folder, "tags.toml", "[push]\ntaps = ", "[tapping]\nyes = ")
+    (folder / "journeys" / "welcome.toml").unlink()
+    record = config_record(folder)
+    outcomes = []
+    for crashes in (False, True):
+        broker, store = MemoryBroker(PARTITIONS), MemoryStore(partitions=PARTITIONS)
+        push(broker.writer(), PARTITIONS, config_record(None))
+        run = opened(broker, store, 0, "first")
+        for index, (at_ms, partition, message) in enumerate(messages):
+            broker.now_ms = at_ms
+            broker.append(partition, message)
+            if index == len(messages) // 2:
+                push(broker.writer(), PARTITIONS, record)
+            if index % 500 == 499:
+                run.step(broker.now_ms)
+                if crashes:
+                    run.drop()
+                    run = opened(broker, store, 0, f"{index}")
+        broker.now_ms += HOUR_MS
+        for _ in range(3):
+            run.step(broker.now_ms)
+        run.close(broker.now_ms)
+        assert run.engine.checkpoint.config_version == record.version
+        versions = [json.loads(entry.value)["data"]["version"] for entry in broker.triggers[0]]
+        assert set(versions) == {CONFIG.version, record.version}
+        assert versions == sorted(versions, key=[CONFIG.version, record.version].index)
+        outcomes.append([entry.value for entry in broker.triggers[0]])
+    assert [json.loads(one)["id"] for one in outcomes[0]] == [
+        json.loads(one)["id"] for one in outcomes[1]
+    ]

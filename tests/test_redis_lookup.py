@@ -39,7 +39,7 @@ def kept(redis_url: str, prefix: str, shop_log: Sequence[bytes]) -> Iterator[Kep
     url = f"{redis_url}?prefix={prefix}"
     store = RedisStore(redis_settings(url), partitions=PARTITIONS)
     engines = [Engine(CONFIG, partition=number) for number in range(PARTITIONS)]
-    audiences = [Audiences([tag.name for tag in CONFIG.tags]) for _ in engines]
+    audiences = [Audiences() for _ in engines]
     next_offset = 0
     for columns, clock_ms, next_offset in decoded(CONFIG, list(shop_log), 1_000):
         parts = parted(columns, PARTITIONS)

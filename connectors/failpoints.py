@@ -1,0 +1,38 @@
+"""Named steps at which a process can be told to kill itself, to prove that it may die anywhere.
+
+BECKON_FAILPOINT="committed:3" ends it with SIGKILL when it comes to `committed` for the third time.
+Unset, as it is but for tests (`tests/chaos`), a failpoint costs one comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from itertools import count
+from typing import Literal, get_args
+
+Failpoint = Literal[
+    "begun",
+    "loaded",
+    "polled",
+    "applied",
+    "flushed",
+    "committed",
+    "relaying",
+    "transacted",
+    "relayed",
+]
+"""In the order in which a run comes to them: the relay begun, the profiles loaded; records polled,
+applied; what is sent at least once acknowledged, the commit done; the relay's transaction about to
+begin, full but not committed, committed."""
+
+FAILPOINTS: tuple[Failpoint, ...] = get_args(Failpoint)
+VARIABLE = "BECKON_FAILPOINT"
+NAME, _, _COUNT = os.environ.get(VARIABLE, "").partition(":")
+_left = count(int(_COUNT or 1) - 1, -1)
+
+
+def failpoint(name: Failpoint) -> None:
+    """End the process here, if it was told to."""
+    if name == NAME and next(_left) == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
