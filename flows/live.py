@@ -22,10 +22,10 @@ from flows.partition import Engine, Live
 from flows.places import Place, decode_place
 from state.store import Snapshot, Store, StoreError
 
-POLL_RECORDS_MAX = 5_000
+POLL_RECORDS_MAX = 2_000
 COMMIT_EVERY_MS = 200
 RENEW_EVERY_MS = 1_000
-TICK_EVERY_MS = 50
+TICK_EVERY_MS, TICK_LOST_MS = 50, 1_000
 USERS_TOUCHED_MAX = 5_000
 OUTBOX_MAX = 10_000
 """A poll's records; how often a commit, a lease's renewal and a tick come; beyond how many users
@@ -116,6 +116,7 @@ class LivePartition:
         self._applied_offset = engine.checkpoint.next_offset
         self._committed_offset = -1
         self._committed_at_ms = self._ticked_at_ms = 0
+        self._tick_is_out = False
         self._take_over(snapshot)
 
     @property
@@ -147,6 +148,7 @@ class LivePartition:
         """Send what need not wait, commit what is due, and ask for time to pass if nothing came."""
         for one in applied:
             self._take(one)
+            self._tick_is_out = False
         if not applied:
             self._tick(now_ms)
         self._commit_if_due(now_ms)
@@ -202,9 +204,12 @@ class LivePartition:
     def _tick(self, now_ms: int) -> None:
         """Have the broker prove that time has passed, where something is due by the wall clock."""
         due = self.engine.next_deadline_ms <= now_ms
-        if due and now_ms - self._ticked_at_ms >= TICK_EVERY_MS:
+        # A tick that does not come back stands behind an open transaction: more would, too.
+        pause_ms = TICK_LOST_MS if self._tick_is_out else TICK_EVERY_MS
+        if due and now_ms - self._ticked_at_ms >= pause_ms:
             self._parts.writer.append(self._parts.partition, "tick", TICK)
             self._ticked_at_ms = now_ms
+            self._tick_is_out = True
 
     def _commit_if_due(self, now_ms: int) -> None:
         if self._committing.busy:

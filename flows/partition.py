@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from config.schema import Config
 from connectors.columns import Columns
@@ -80,6 +81,20 @@ class Counters(Struct, frozen=True, kw_only=True):
     users: int
     journeys: dict[str, JourneyCounters]
     tags: dict[str, int]
+
+
+class Tallies(Struct, frozen=True, kw_only=True):
+    """Sums since the engine was made that are at hand; users and pending as they stand now.
+
+    outcomes: (journeys, outcomes) int64.
+    """
+
+    events: int
+    duplicates: int
+    late: int
+    users: int
+    pending: int
+    outcomes: NDArray[np.int64]
 
 
 class Live(Struct, frozen=True, kw_only=True):
@@ -239,6 +254,28 @@ class Engine:
     def touched_count(self) -> int:
         """How many users the next commit has to write."""
         return int(np.count_nonzero(self._touched[: self._user_count()]))
+
+    @property
+    def tallies(self) -> Tallies:
+        """Some of `counters`, without walking all users."""
+        tally, ends = self._memory.nodes, JOURNEY_TALLIES + 2 * len(self._config.journeys)
+        scheduled = int(tally[JOURNEY_TALLIES + 1 : ends : 2].sum())
+        # A goal is no end of a stage.
+        ended = int(self._outcomes.sum() - self._outcomes[:, out.GOAL].sum())
+        return Tallies(
+            events=int(tally[EVENTS_APPLIED]),
+            duplicates=int(tally[DUPLICATES]),
+            late=int(tally[LATE]),
+            users=self._user_count(),
+            pending=scheduled - ended,
+            outcomes=self._outcomes.copy(),
+        )
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory that the profiles take, with the room that was made for more."""
+        tables = (*self._memory, *self._users, *self._texts)
+        return sum(table.nbytes for table in tables)
 
     @property
     def counters(self) -> Counters:
