@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.kafka_commands import with_kafka
+from flows.redis_commands import redis_option
 
 if TYPE_CHECKING:
     from connectors.kafka_settings import KafkaSettings
     from state.redis_settings import RedisSettings
 
-REDIS_VARIABLE = "BECKON_REDIS_URL"
-
-with_redis: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
-    "--redis",
-    "redis_url",
-    metavar="URL",
-    envvar=REDIS_VARIABLE,
-    show_envvar=True,
-    required=True,
-    help="Where profiles are: redis://[USER:PASSWORD@]HOST:PORT, rediss://, unix:///PATH.",
-)
-
-
-def redis_of(url: str) -> RedisSettings:
-    """The settings that a URL stands for."""
-    from state.redis_settings import redis_settings
-
-    try:
-        return redis_settings(url)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
 
 @click.command()
 @with_kafka
-@with_redis
+@redis_option(required=True, means="Where profiles are kept.")
 @click.option(
     "--config",
     "config_directory",
@@ -58,7 +36,7 @@ def redis_of(url: str) -> RedisSettings:
 @click.option("--index", type=click.IntRange(0, 63), hidden=True)
 def run(
     kafka: KafkaSettings,
-    redis_url: str,
+    redis: RedisSettings,
     config_directory: Path | None,
     processes: int,
     index: int | None,
@@ -68,7 +46,7 @@ def run(
 
     options = RunOptions(
         kafka=kafka,
-        redis=redis_of(redis_url),
+        redis=redis,
         config_directory=config_directory,
         index=index or 0,
         processes=processes,
