@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from connectors.log import OutboxEntry, Relay, SideOutput
+from flows.partition_metrics import PartitionMetrics
 from state.store import Commit, Store
 
 FLUSH_SECONDS = 10.0
@@ -22,17 +23,25 @@ RELAY_ENTRIES_MAX = 500
 class Committing:
     """Takes commits, one after the other, and relays what they hold."""
 
-    def __init__(self, store: Store, relay: Relay, side: SideOutput) -> None:
+    def __init__(
+        self, store: Store, relay: Relay, side: SideOutput, metrics: PartitionMetrics
+    ) -> None:
         self._store = store
         self._relay = relay
         self._side = side
+        self._metrics = metrics
         self._commits = ThreadPoolExecutor(1, "commit")
         self._relays = ThreadPoolExecutor(1, "relay")
         self._commit: Future[None] | None = None
         self._running: list[Future[None]] = []
         self._failed = False
-        self.relayed_count = 0
-        """How many entries were relayed so far."""
+        self.stored_count = self.relayed_count = 0
+        """How many entries were stored, or are about to be; how many of them were relayed."""
+
+    @property
+    def waiting_count(self) -> int:
+        """How many entries are still to be relayed."""
+        return self.stored_count - self.relayed_count
 
     @property
     def busy(self) -> bool:
@@ -49,6 +58,7 @@ class Committing:
     def begin(self, commit: Commit, entries: Sequence[OutboxEntry]) -> None:
         """Store a commit and then relay its entries; not while another is under way."""
         assert not self.busy, "commits are made one after the other"
+        self.stored_count += len(entries)
         self._commit = self._commits.submit(self._store_and_relay, commit, entries)
         self._running.append(self._commit)
 
@@ -75,7 +85,9 @@ class Committing:
             return
         try:
             self._side.flush(FLUSH_SECONDS)
+            began_ms = self._metrics.now_ms()
             self._store.commit(commit)
+            self._metrics.committed(commit, began_ms, self.waiting_count)
         except BaseException:
             self._failed = True
             raise
@@ -84,9 +96,11 @@ class Committing:
     def _relay_part(self, entries: Sequence[OutboxEntry]) -> None:
         if self._failed:
             return
+        began_ms = self._metrics.now_ms()
         try:
             self._relay.relay(entries)
         except BaseException:
             self._failed = True
             raise
         self.relayed_count += len(entries)
+        self._metrics.relayed(entries, began_ms)

@@ -19,6 +19,7 @@ from flows.committing import Committing
 from flows.live_apply import Applied, Applier
 from flows.loading import load_engine
 from flows.partition import Engine, Live
+from flows.partition_metrics import PartitionMetrics
 from flows.places import Place, decode_place
 from state.store import Snapshot, Store, StoreError
 
@@ -52,6 +53,7 @@ class LiveParts(Struct, frozen=True, kw_only=True):
     writer: LogWriter
     relay: Relay
     side: SideOutput
+    metrics: PartitionMetrics
     released: Callable[[], None]
 
 
@@ -108,12 +110,13 @@ class LivePartition:
         )
         self._reader = parts.reader_from(engine.checkpoint.next_offset)
         self._audiences = Audiences()
-        self._committing = Committing(parts.store, parts.relay, parts.side)
+        self._metrics = parts.metrics
+        self._metrics.configured(config)
+        self._committing = Committing(parts.store, parts.relay, parts.side, parts.metrics)
         self._entries: list[OutboxEntry] = []
         self._last_place = engine.checkpoint.last_place
-        self._waiting_count = 0
         self._relayed_noted = 0
-        self._applied_offset = engine.checkpoint.next_offset
+        self._applied_offset = self._end_offset = engine.checkpoint.next_offset
         self._committed_offset = -1
         self._committed_at_ms = self._ticked_at_ms = 0
         self._tick_is_out = False
@@ -123,6 +126,12 @@ class LivePartition:
     def engine(self) -> Engine:
         """The partition's profiles."""
         return self._applier.engine
+
+    def behind_ms(self, now_ms: int) -> int:
+        """How old the oldest record is that is known of and still to be applied; 0 without one."""
+        clock_ms = self.engine.checkpoint.clock_ms
+        is_behind = self._end_offset > self._applied_offset and clock_ms > 0
+        return max(now_ms - clock_ms, 1) if is_behind else 0
 
     def step(self, now_ms: int) -> int:
         """One round: `poll`, `apply`, `settle`; how many records it applied.
@@ -138,7 +147,11 @@ class LivePartition:
     def poll(self) -> Polled:
         """What has arrived; nothing while too much waits for the store or the relay."""
         self._committing.check()
-        return self._reader.poll(POLL_RECORDS_MAX) if self._has_room() else NOTHING
+        if not self._has_room():
+            return NOTHING
+        polled = self._reader.poll(POLL_RECORDS_MAX)
+        self._end_offset = max(self._end_offset, polled.end_offset)
+        return polled
 
     def apply(self, polled: Polled) -> list[Applied]:
         """Apply what has arrived, piece by piece."""
@@ -152,6 +165,7 @@ class LivePartition:
         if not applied:
             self._tick(now_ms)
         self._commit_if_due(now_ms)
+        self._metrics.state(self.engine, now_ms)
 
     def close(self, now_ms: int) -> None:
         """Commit what was applied, relay what was decided, and leave."""
@@ -177,7 +191,7 @@ class LivePartition:
         """Relay what an earlier owner stored and did not relay."""
         stored = [decode_entry(encoded) for encoded in snapshot.outbox] if snapshot else []
         left = [entry for entry in stored if self._is_new(decode_place(entry.place))]
-        self._waiting_count = len(stored)
+        self._committing.stored_count = len(stored)
         self._committing.relayed_count = len(stored) - len(left)
         self._committing.relay(left)
 
@@ -186,7 +200,7 @@ class LivePartition:
         return self._relayed is None or place > self._relayed
 
     def _has_room(self) -> bool:
-        waiting = self._waiting_count - self._committing.relayed_count
+        waiting = self._committing.waiting_count
         return waiting < OUTBOX_MAX and self.engine.touched_count < USERS_TOUCHED_MAX
 
     def _take(self, applied: Applied) -> None:
@@ -196,6 +210,7 @@ class LivePartition:
             self._last_place = entry.place.decode()
             if self._is_new(place):
                 self._entries.append(entry)
+        self._metrics.applied(applied, self._end_offset)
         self._audiences.note(applied.turned)
         self._applied_offset = applied.next_offset
         if applied.config_offset >= 0:
@@ -231,7 +246,6 @@ class LivePartition:
             audiences=self._audiences.taken(),
         )
         self._committing.begin(self.engine.commit(live), self._entries)
-        self._waiting_count += len(self._entries)
         self._relayed_noted = relayed_count
         self._entries = []
         self._committed_offset = self._applied_offset

@@ -23,6 +23,7 @@ from connectors.log import (
 )
 from connectors.triggers import GOAL, SUPPRESSED
 from flows.config_records import config_of
+from flows.counters import Tallies, since
 from flows.decisions import Batch
 from flows.lines import dead_letter_line
 from flows.partition import Engine
@@ -43,8 +44,9 @@ class Message(Struct, frozen=True, kw_only=True):
 class Applied(Struct, frozen=True, kw_only=True):
     """What a piece of the log led to.
 
-    triggers: in order of place. turned: (user, tag, held) of each transition. config_offset: that
-    of the config's record, where one came into force; else -1.
+    triggers: in order of place. turned: (user, tag, held) of each transition. config: that decided.
+    config_offset: that of its record, where one came into force; else -1. brought: what the piece
+    added to the engine's tallies.
     """
 
     triggers: list[tuple[Place, OutboxEntry]]
@@ -52,6 +54,9 @@ class Applied(Struct, frozen=True, kw_only=True):
     turned: list[tuple[bytes, str, bool]]
     dead_letters: list[DeadLetter]
     next_offset: int
+    clock_ms: int
+    config: Config
+    brought: Tallies
     config_offset: int = -1
 
 
@@ -81,6 +86,7 @@ class Applier:
         self._decoder = new_decoder(config, engine.checkpoint.clock_ms)
         self._partition = partition
         self._partitions = partitions
+        self._tallies = engine.tallies
 
     def apply(self, piece: RawBatch | ControlRecord) -> list[Applied]:
         """Apply a batch of events or a control record.
@@ -109,6 +115,7 @@ class Applier:
             gone = self._of_gone_tags(config)
             self._config = config
             self.engine = self.engine.successor(config)
+            self._tallies = self.engine.tallies
             self._decoder = new_decoder(config, self._decoder.clock_ms)
         applied = self._pass_time(record)
         return replace(applied, turned=[*gone, *applied.turned], config_offset=record.offset)
@@ -163,12 +170,16 @@ class Applier:
             Message(topic=TAGS_TOPIC, key=_decision.decode(line).subject.encode(), value=line)
             for line in batch.transitions()
         ]
+        before, self._tallies = self._tallies, self.engine.tallies
         return Applied(
             triggers=triggers,
             messages=messages,
             turned=list(batch.turned()),
             dead_letters=letters,
             next_offset=next_offset,
+            clock_ms=self.engine.checkpoint.clock_ms,
+            config=self._config,
+            brought=since(before, self._tallies),
         )
 
 

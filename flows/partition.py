@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
 from config.schema import Config
 from connectors.columns import Columns
@@ -21,6 +20,7 @@ from flows.apply import (
     set_deadlines,
     settle_users,
 )
+from flows.counters import Counters, JourneyCounters, Tallies
 from flows.decisions import Batch, Names
 from flows.machine import Machine, new_scratch
 from flows.plan import make_plan
@@ -56,45 +56,6 @@ NO_TEXT = b"\xff"
 
 TEXTS_MAX = 1_000_000
 """Beyond this many texts those that no row names any more are forgotten."""
-
-
-class JourneyCounters(Struct, frozen=True, kw_only=True):
-    """What became of a journey's stages; scheduled = sent + all suppressed + pending."""
-
-    entered: int
-    scheduled: int
-    sent: int
-    suppressed: dict[str, int]
-    pending: int
-    goals: int
-
-
-class Counters(Struct, frozen=True, kw_only=True):
-    """Sums since the engine was made (users, pending and tags: as they stand now).
-
-    Stages that were pending in the snapshot count as scheduled.
-    """
-
-    events: int
-    duplicates: int
-    late: int
-    users: int
-    journeys: dict[str, JourneyCounters]
-    tags: dict[str, int]
-
-
-class Tallies(Struct, frozen=True, kw_only=True):
-    """Sums since the engine was made that are at hand; users and pending as they stand now.
-
-    outcomes: (journeys, outcomes) int64.
-    """
-
-    events: int
-    duplicates: int
-    late: int
-    users: int
-    pending: int
-    outcomes: NDArray[np.int64]
 
 
 class Live(Struct, frozen=True, kw_only=True):
@@ -194,6 +155,8 @@ class Engine:
     def drain(self) -> Batch:
         """Decide all that is pending, however far ahead; the clock is then the last instant."""
         batch = Batch(self._names)
+        if self._has_new_rules:
+            self._settle_everybody(batch)
         self._memory.nodes[LAST_INSTANT] = self.checkpoint.clock_ms
         self._pass_time(batch, self.checkpoint.clock_ms + DRAIN_MS)
         clock_ms = max(self.checkpoint.clock_ms, int(self._memory.nodes[LAST_INSTANT]))
@@ -274,7 +237,8 @@ class Engine:
     @property
     def resident_bytes(self) -> int:
         """Memory that the profiles take, with the room that was made for more."""
-        tables = (*self._memory, *self._users, *self._texts)
+        memory = self._memory
+        tables = (memory.rows64, memory.deadline, memory.nodes, *self._users, *self._texts)
         return sum(table.nbytes for table in tables)
 
     @property
@@ -414,9 +378,8 @@ class Engine:
         for index, pending in enumerate(self._pending()):
             self._memory.nodes[JOURNEY_TALLIES + 2 * index + 1] = pending
         self._previous = snapshot.encoded or encode_checkpoint(checkpoint)
-        self.checkpoint = replace(
-            checkpoint, config_version=self._config.version, layout=self.checkpoint.layout
-        )
+        # Its version stays the stored one until everybody's tags are settled by the new rules.
+        self.checkpoint = replace(checkpoint, layout=self.checkpoint.layout)
 
     def _settle_everybody(self, batch: Batch) -> None:
         """Other rules than before are in force: tags are held by them, and no journey opens."""
@@ -427,3 +390,4 @@ class Engine:
             self._empty_buffers(batch, moved=after > done)
             done = after
         self._has_new_rules = False
+        self.checkpoint = replace(self.checkpoint, config_version=self._config.version)

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,10 @@ from flows.config_records import (
 from flows.console import GC_THRESHOLDS, note_compiling
 from flows.engine import run_live
 from flows.exits import DONE, PROBLEMS, USAGE
+from flows.health import Address, Pages, address_of_process, not_alive, not_ready, serving
 from flows.live import LivePartition, LiveParts, open_partition
+from flows.metrics import Metrics
+from flows.partition_metrics import PartitionMetrics
 from flows.supervise import supervise
 from flows.worker import Worker
 from state.redis_settings import RedisSettings
@@ -47,7 +50,8 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     """Where the log and the profiles are, and whose share of the partitions this process has.
 
     `config_directory`: pushed into a log without a config. The partitions of a process are those
-    whose number leaves `index` when divided by `processes`.
+    whose number leaves `index` when divided by `processes`. `metrics`: where the first process
+    serves its pages; None for nowhere.
     """
 
     kafka: KafkaSettings
@@ -55,6 +59,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     config_directory: Path | None
     index: int = 0
     processes: int = 1
+    metrics: Address | None = None
 
 
 def run_processes(options: RunOptions, command: list[str]) -> int:
@@ -78,9 +83,10 @@ def run_process(options: RunOptions) -> int:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     own = [one for one in range(partitions) if one % options.processes == options.index]
-    opened = partial(open_run, broker, store)
-    worker = Worker(own, opened, now_ms, lambda partition, what: tell(f"{partition}: {what}"))
-    with stopping(worker.stop.set):
+    metrics = Metrics(partitions)
+    opened = partial(open_run, broker, store, metrics)
+    worker = Worker(own, opened, now_ms, tell_of, metrics)
+    with stopping(worker.stop.set), telling(options, worker, metrics, own):
         tell(f"running partitions {own}")
         run_live(worker.rounds, worker.apply, worker.settle)
         worker.close()
@@ -88,7 +94,33 @@ def run_process(options: RunOptions) -> int:
     return DONE
 
 
-def open_run(broker: KafkaBroker, store: RedisStore, partition: int) -> LivePartition | None:
+@contextmanager
+def telling(
+    options: RunOptions, worker: Worker, metrics: Metrics, own: Sequence[int]
+) -> Iterator[None]:
+    """Serve the pages of this process, where they are wanted."""
+    if options.metrics is None:
+        yield
+        return
+    address = address_of_process(options.metrics, options.index)
+
+    def why_not_alive() -> list[str]:
+        now = now_ms()
+        return not_alive(worker.health(now), now)
+
+    def why_not_ready() -> list[str]:
+        now = now_ms()
+        return not_ready(worker.health(now), own, now)
+
+    pages = Pages(metrics=metrics.page, not_alive=why_not_alive, not_ready=why_not_ready)
+    with serving(address, pages) as port:
+        tell(f"metrics at {address.host}:{port}/metrics")
+        yield
+
+
+def open_run(
+    broker: KafkaBroker, store: RedisStore, metrics: Metrics, partition: int
+) -> LivePartition | None:
     """Take a partition and open its run; None while another owner has it."""
     owner = uuid.uuid4().hex
     if store.acquire(partition, owner):
@@ -104,6 +136,7 @@ def open_run(broker: KafkaBroker, store: RedisStore, partition: int) -> LivePart
             writer=broker.writer(),
             relay=broker.relay(partition),
             side=broker.side_output(),
+            metrics=PartitionMetrics(metrics, partition, now_ms),
             released=partial(store.release, partition, owner),
         )
     )
@@ -181,6 +214,11 @@ def now_ms() -> int:
 def pause() -> None:
     """Wait for what the broker fetches."""
     time.sleep(PAUSE_SECONDS)
+
+
+def tell_of(partition: int, what: str) -> None:
+    """Tell the operator of a partition."""
+    tell(f"partition {partition}: {what}")
 
 
 def tell(what: str) -> None:

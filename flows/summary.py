@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from connectors.triggers import instant_text
-from flows.partition import Counters, JourneyCounters
+from flows.counters import Counters, JourneyCounters
 from state.store import Checkpoint
 
 

@@ -12,11 +12,15 @@ from threading import Event
 
 from msgspec import Struct
 
+from connectors.kafka_errors import BrokerError
 from connectors.log import Fenced, Polled
+from connectors.triggers import instant_text
 from flows.config_records import ConfigRecordError
+from flows.health import PartitionHealth
 from flows.live import LivePartition
 from flows.live_apply import Applied
-from state.store import StoreError
+from flows.metrics import Metrics, Source
+from state.store import StoreConflict, StoreError
 
 PAUSE_MS_MIN, PAUSE_MS_MAX = 250, 10_000
 FAILURES = (StoreError, Fenced, ConfigRecordError, OSError)
@@ -40,18 +44,24 @@ class Done(Struct, frozen=True, kw_only=True):
 
 
 class Turn(Struct, kw_only=True):
-    """How a partition stands with this process: its run, or when to try to open it again."""
+    """How a partition stands with this process: its run, or when to try to open it again.
+
+    trouble: what it was let go for, and since when it is in trouble; "" once it is well again.
+    """
 
     run: LivePartition | None = None
     open_at_ms: int = 0
     failures: int = 0
+    failed_at_ms: int = 0
+    trouble: str = ""
 
 
 class Worker:
     """Runs partitions.
 
     `opened(partition)` opens the run of one, or returns None while another owner has it. `now_ms`
-    reads the wall clock. `tell(partition, what)` is told of what an operator wants to know.
+    reads the wall clock. `tell(partition, what)` is told of what an operator wants to know. All but
+    `health` is for one thread.
     """
 
     def __init__(
@@ -60,17 +70,28 @@ class Worker:
         opened: Callable[[int], LivePartition | None],
         now_ms: Callable[[], int],
         tell: Callable[[int, str], None],
+        metrics: Metrics,
     ) -> None:
         self.stop = Event()
         self._turns = {partition: Turn() for partition in partitions}
         self._opened = opened
         self._now_ms = now_ms
         self._tell = tell
+        self._metrics = metrics
+        self._turned_at_ms = now_ms()
+
+    def health(self, now_ms: int) -> list[PartitionHealth]:
+        """How each partition is, as far as this process knows."""
+        return [
+            health_of(partition, turn, self._turned_at_ms, now_ms)
+            for partition, turn in self._turns.items()
+        ]
 
     def rounds(self) -> list[Round]:
         """What has arrived on the partitions that this process owns; StopIteration to stop."""
         if self.stop.is_set():
             raise StopIteration
+        self._turned_at_ms = self._now_ms()
         rounds = []
         for partition, turn in self._turns.items():
             try:
@@ -98,7 +119,7 @@ class Worker:
             return
         try:
             done.run.settle(done.applied, self._now_ms())
-            turn.failures = 0
+            turn.failures, turn.trouble = 0, ""
         except FAILURES as error:
             self._let_go(done.partition, turn, error)
 
@@ -109,6 +130,8 @@ class Worker:
                 continue
             try:
                 turn.run.close(self._now_ms())
+                turn.run = None
+                self._metrics.given_up(partition, lost=False)
                 self._tell(partition, "released")
             except FAILURES as error:
                 self._let_go(partition, turn, error)
@@ -119,7 +142,9 @@ class Worker:
         turn.run = self._opened(partition)
         if turn.run is None:
             turn.open_at_ms = self._now_ms() + PAUSE_MS_MIN
+            self._metrics.waiting(partition)
             return
+        self._metrics.taken(partition)
         checkpoint = turn.run.engine.checkpoint
         users, offset = checkpoint.user_count, checkpoint.next_offset
         self._tell(partition, f"taken, with {users:,} users, from offset {offset:,} on")
@@ -127,8 +152,32 @@ class Worker:
     def _let_go(self, partition: int, turn: Turn, error: Exception) -> None:
         pause_ms = min(PAUSE_MS_MIN << min(turn.failures, 10), PAUSE_MS_MAX)
         self._tell(partition, f"{error}; trying again in {pause_ms / 1000:.1f} s")
+        self._note_failure(partition, turn, error)
         if turn.run is not None:
             turn.run.drop()
         turn.run = None
         turn.failures += 1
         turn.open_at_ms = self._now_ms() + pause_ms
+
+    def _note_failure(self, partition: int, turn: Turn, error: Exception) -> None:
+        if not turn.trouble:
+            turn.failed_at_ms = self._now_ms()
+        turn.trouble = f"{error} (since {instant_text(turn.failed_at_ms)})"
+        was_taken = isinstance(error, Fenced | StoreConflict)
+        if turn.run is not None:
+            self._metrics.given_up(partition, lost=was_taken)
+        if not was_taken:
+            source: Source = "kafka" if isinstance(error, BrokerError) else "redis"
+            self._metrics.failed(source, "fatal" if turn.run is not None else "retried")
+
+
+def health_of(partition: int, turn: Turn, turned_at_ms: int, now_ms: int) -> PartitionHealth:
+    """How a partition is; also called while its turn goes on."""
+    run = turn.run
+    return PartitionHealth(
+        partition=partition,
+        owned=run is not None,
+        turned_at_ms=turned_at_ms,
+        behind_ms=run.behind_ms(now_ms) if run is not None else 0,
+        trouble=turn.trouble,
+    )

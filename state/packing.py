@@ -256,6 +256,9 @@ def _pack_carts(
     memory: Memory, first: int, words: NDArray[np.int64], start: int, texts: NDArray[np.int64]
 ) -> int:
     at = _pack_list(memory, first, words, start, texts, CART_KEY, 0)
+    for index in range(words[start]):
+        # Where a cart's lines stand in this table means nothing in another.
+        words[start + CELLS * index + CART_FIRST_LINE] = 0
     node = int(first)
     while node != 0:
         lines = memory.nodes[node + CART_FIRST_LINE]

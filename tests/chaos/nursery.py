@@ -179,14 +179,13 @@ def warm_up() -> None:
     import flows.live_commands
     import flows.run
     from config.load import load
-    from connectors.events import Decoder
     from connectors.memory_broker import raw_batches
     from flows.live_apply import Applier
     from flows.partition import Engine as Partition
     from tests.chaos.traffic import messages
 
     config = load()
-    applier = Applier(Partition(config), Decoder(config), partition=0, partitions=1)
+    applier = Applier(config, Partition(config), partition=0, partitions=1)
     for batch in raw_batches([(1, message) for message in messages(5, 1)], 0):
         applier.apply(batch)
     snapshot_rows = applier.engine.commit().rows
