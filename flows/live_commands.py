@@ -13,6 +13,7 @@ from flows.redis_commands import redis_option
 
 if TYPE_CHECKING:
     from connectors.kafka_settings import KafkaSettings
+    from flows.health import Address
     from state.redis_settings import RedisSettings
 
 
@@ -33,27 +34,54 @@ if TYPE_CHECKING:
     show_default=True,
     help="Processes that share the partitions.",
 )
-@click.option("--index", type=click.IntRange(0, 63), hidden=True)
+@click.option(
+    "--index",
+    type=click.IntRange(0, 63),
+    help="Run only this one of the processes (from 0 on), as where they are on several machines.",
+)
+@click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    default="127.0.0.1:9464",
+    show_default=True,
+    help="Where /metrics, /healthz and /readyz are; process i on PORT + i; off: nowhere.",
+)
 def run(
     kafka: KafkaSettings,
     redis: RedisSettings,
     config_directory: Path | None,
     processes: int,
     index: int | None,
+    metrics: str,
 ) -> int:
     """Run the live engine until SIGTERM: from Kafka to Kafka, with profiles in Redis."""
     from flows.run import RunOptions, run_process, run_processes
 
+    if index is not None and index >= processes:
+        raise click.UsageError(f"expected --index below --processes {processes}, got {index}")
     options = RunOptions(
         kafka=kafka,
         redis=redis,
         config_directory=config_directory,
         index=index or 0,
         processes=processes,
+        metrics=address(metrics),
     )
     if processes == 1 or index is not None:
         return run_process(options)
-    return run_processes(options, [sys.argv[0], *sys.argv[1:]])
+    return run_processes(options, sys.orig_argv)
+
+
+def address(text: str) -> Address | None:
+    """Where to serve the metrics; None for "off"."""
+    from flows.health import address_of
+
+    if text == "off":
+        return None
+    try:
+        return address_of(text)
+    except ValueError as error:
+        raise click.UsageError(f"--metrics: {error}") from error
 
 
 @click.command()
@@ -64,14 +92,36 @@ def run(
     type=click.FloatRange(min=0, min_open=True),
     help="Append no more than so many in a second.",
 )
-def produce(events: tuple[str, ...], kafka: KafkaSettings, per_second: float | None) -> None:
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    help="As if they happened now, so many times as fast: their times are moved.",
+)
+def produce(
+    events: tuple[str, ...],
+    kafka: KafkaSettings,
+    per_second: float | None,
+    speed: float | None,
+) -> int:
     """Append recorded events to the live log, keyed as tracking has to key them.
 
-    EVENTS are Segment messages, one JSON object a line; "-" is standard input.
+    EVENTS are Segment messages, one JSON object a line; "-" is standard input. Without --speed they
+    go as they were recorded.
     """
+    from flows.exits import DONE, INTERRUPTED
+    from flows.produce import AsIfNow, AtRate, at_once
     from flows.produce import produce as append
 
-    click.echo(f"{append(kafka, events, per_second):,} records appended", err=True)
+    if per_second is not None and speed is not None:
+        raise click.UsageError("expected --per-second or --speed, got both")
+    pace = at_once
+    if per_second is not None:
+        pace = AtRate(per_second)
+    elif speed is not None:
+        pace = AsIfNow(speed)
+    produced = append(kafka, events, pace)
+    click.echo(f"{produced.count:,} records appended", err=True)
+    return INTERRUPTED if produced.interrupted else DONE
 
 
 @click.group()

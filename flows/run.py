@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -122,7 +122,7 @@ def open_run(
     broker: KafkaBroker, store: RedisStore, metrics: Metrics, partition: int
 ) -> LivePartition | None:
     """Take a partition and open its run; None while another owner has it."""
-    owner = uuid.uuid4().hex
+    owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
     if store.acquire(partition, owner):
         return None
     return open_partition(
