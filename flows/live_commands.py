@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -47,16 +47,12 @@ if TYPE_CHECKING:
     help="Where /metrics, /healthz and /readyz are; process i on PORT + i; off: nowhere.",
 )
 def run(
-    kafka: KafkaSettings,
-    redis: RedisSettings,
-    config_directory: Path | None,
-    processes: int,
-    index: int | None,
-    metrics: str,
+    kafka: KafkaSettings, redis: RedisSettings, config_directory: Path | None, **chosen: Any
 ) -> int:
     """Run the live engine until SIGTERM: from Kafka to Kafka, with profiles in Redis."""
     from flows.run import RunOptions, run_process, run_processes
 
+    processes, index = chosen["processes"], chosen["index"]
     if index is not None and index >= processes:
         raise click.UsageError(f"expected --index below --processes {processes}, got {index}")
     options = RunOptions(
@@ -65,7 +61,7 @@ def run(
         config_directory=config_directory,
         index=index or 0,
         processes=processes,
-        metrics=address(metrics),
+        metrics=address(chosen["metrics"]),
     )
     if processes == 1 or index is not None:
         return run_process(options)

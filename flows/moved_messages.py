@@ -1,4 +1,4 @@
-"""Recorded messages as if they happened now, and as many times as fast: `beckon produce --speed`."""
+"""Recorded messages as if they happened now, and faster: `beckon produce --speed`."""
 
 from __future__ import annotations
 

@@ -38,12 +38,12 @@ from flows.live import LivePartition, LiveParts, open_partition
 from flows.metrics import Metrics
 from flows.partition_metrics import PartitionMetrics
 from flows.supervise import supervise
-from flows.worker import Worker
+from flows.worker import Round, Worker
 from state.redis_settings import RedisSettings
 from state.redis_store import RedisStore
 
 FATAL_CODES = frozenset({PROBLEMS, USAGE})
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS, IDLE_SECONDS = 0.01, 0.003
 
 
 class RunOptions(Struct, frozen=True, kw_only=True):
@@ -88,10 +88,18 @@ def run_process(options: RunOptions) -> int:
     worker = Worker(own, opened, now_ms, tell_of, metrics)
     with stopping(worker.stop.set), telling(options, worker, metrics, own):
         tell(f"running partitions {own}")
-        run_live(worker.rounds, worker.apply, worker.settle)
+        run_live(partial(rounds_of, worker), worker.apply, worker.settle)
         worker.close()
     store.close()
     return DONE
+
+
+def rounds_of(worker: Worker) -> list[Round]:
+    """The worker's next round; an idle one is followed by a short sleep."""
+    rounds = worker.rounds()
+    if not rounds:
+        time.sleep(IDLE_SECONDS)
+    return rounds
 
 
 @contextmanager

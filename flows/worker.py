@@ -88,7 +88,11 @@ class Worker:
         ]
 
     def rounds(self) -> list[Round]:
-        """What has arrived on the partitions that this process owns; StopIteration to stop."""
+        """What has arrived on the partitions that this process owns; StopIteration to stop.
+
+        Where nothing has, what is due by time is done here, so that an idle process does nothing
+        else.
+        """
         if self.stop.is_set():
             raise StopIteration
         self._turned_at_ms = self._now_ms()
@@ -96,11 +100,16 @@ class Worker:
         for partition, turn in self._turns.items():
             try:
                 self._open_if_due(partition, turn)
-                if turn.run is not None:
-                    round_ = Round(partition=partition, run=turn.run, polled=turn.run.poll())
-                    rounds.append(round_)
+                polled = turn.run.poll() if turn.run is not None else None
             except FAILURES as error:
                 self._let_go(partition, turn, error)
+                continue
+            if turn.run is None or polled is None:
+                continue
+            if polled.record_count:
+                rounds.append(Round(partition=partition, run=turn.run, polled=polled))
+            else:
+                self.settle(Done(partition=partition, run=turn.run, applied=[]))
         return rounds
 
     def apply(self, round_: Round) -> Done:

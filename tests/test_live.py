@@ -17,7 +17,9 @@ from connectors.events import Decoder, partition_of
 from connectors.memory_broker import MemoryBroker, raw_batches
 from flows.config_records import config_of, config_record, first_config, push
 from flows.live import LivePartition, LiveParts, open_partition
+from flows.metrics import Metrics
 from flows.partition import Engine
+from flows.partition_metrics import PartitionMetrics
 from flows.simulate import SimulateOptions, simulate
 from state.store import MemoryStore, StoreConflict, StoreError
 from tests.config_folders import copy_defaults, edit
@@ -70,6 +72,7 @@ def opened(broker: MemoryBroker, store: MemoryStore, partition: int, owner: str)
             writer=broker.writer(),
             relay=broker.relay(partition),
             side=broker.side_output(),
+            metrics=PartitionMetrics(Metrics(PARTITIONS), partition, lambda: broker.now_ms),
             released=lambda: None,
         )
     )

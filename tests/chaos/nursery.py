@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 
 import msgspec
@@ -78,7 +79,7 @@ class Engine:
 
 
 class Nursery:
-    """Starts engines."""
+    """Starts engines; several threads may ask for them."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -89,6 +90,7 @@ class Nursery:
             start_new_session=True,
         )
         self._engines: list[Engine] = []
+        self._asking = Lock()
 
     def __enter__(self) -> Nursery:
         return self
@@ -114,9 +116,10 @@ class Nursery:
         """The answer to a request."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(msgspec.json.encode(request) + b"\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        with self._asking:
+            self._process.stdin.write(msgspec.json.encode(request) + b"\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
         assert line, "the process that starts engines has ended"
         return msgspec.json.decode(line, type=Answer)
 

@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 from threading import Event, Thread
 from uuid import uuid4
 
 from confluent_kafka import Consumer, TopicPartition
 
 from config.load import load
+from connectors.kafka import KafkaBroker
 from connectors.kafka_producers import KafkaSideOutput
 from connectors.kafka_settings import KafkaSettings
 from connectors.log import LOG_TOPIC
+from flows.config_records import config_record, push
 from flows.produce import key_of
 from state.keys import partition_keys
 from state.redis_client import connect
@@ -30,6 +31,9 @@ from tests.kafka_topics import with_topics
 from tests.servers import Server
 
 PARTITIONS = 4
+EVENTS_PER_SECOND, USERS = 200, 3_000
+"""60,000 events: five minutes of traffic."""
+
 SETTLE_SECONDS_MAX = 90.0
 STOP_SECONDS_MAX = 20.0
 LOOK_SECONDS = 0.05
@@ -49,18 +53,22 @@ class World:
         self._config = folder / f"{self.prefix}-config"
         write_quick_config(self._config)
         self._nursery = nursery
+        # Who is killed while pushing the first config is a kind of its own.
+        record = config_record(self._config)
+        push(KafkaBroker(self.kafka).writer(), PARTITIONS, record)
 
-    def start(self, failpoint: str = "", *more: str) -> Engine:
-        """Start an engine: `beckon run`."""
+    def start(self, failpoint: str = "", *, partition: int | None = None) -> Engine:
+        """Start an engine, `beckon run`, for all partitions or for one."""
         arguments = ["run", "--kafka", f"kafka://{self.kafka.servers}", "--prefix", self.prefix]
         arguments += ["--redis", f"{self.redis.address}?prefix={self.prefix}"]
-        arguments += ["--config", str(self._config), *more]
-        return self._nursery.start(arguments, self.log, failpoint)
+        if partition is not None:
+            arguments += ["--processes", str(PARTITIONS), "--index", str(partition)]
+        return self._nursery.start([*arguments, "--metrics", "off"], self.log, failpoint)
 
-    def expire_leases(self) -> None:
+    def expire_leases(self, *partitions: int) -> None:
         """What would come about within three seconds of an engine's death."""
         client = connect(self.redis_settings)
-        for partition in range(PARTITIONS):
+        for partition in partitions or range(PARTITIONS):
             client.execute_command("DEL", partition_keys(self.prefix, partition).lease)
         client.close()
 
@@ -122,25 +130,24 @@ class World:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     @contextmanager
-    def traffic(self, *, users: int, seconds: float, seed: int) -> Iterator[Thread]:
-        """Customers come while the block runs: about `seconds` long, and no longer than it."""
+    def traffic(self, seed: int, *, per_second: int = EVENTS_PER_SECOND) -> Iterator[None]:
+        """Customers come while the block runs."""
         stop = Event()
-        lines = messages(users, seed)
-        thread = Thread(target=self._produce, args=(lines, seconds, stop), daemon=True)
+        thread = Thread(target=self._produce, args=(seed, per_second, stop), daemon=True)
         thread.start()
         try:
-            yield thread
+            yield
         finally:
             stop.set()
             thread.join(FLUSH_SECONDS)
             assert not thread.is_alive(), "the broker does not take the events"
 
-    def _produce(self, lines: list[bytes], seconds: float, stop: Event) -> None:
+    def _produce(self, seed: int, per_second: int, stop: Event) -> None:
         side = KafkaSideOutput(self.kafka)
         began_at = time.monotonic()
-        for index, line in enumerate(as_of_now(lines)):
+        for index, line in enumerate(as_of_now(messages(USERS, seed))):
             side.produce(LOG_TOPIC, key_of(line), line)
-            due_at = began_at + seconds * index / len(lines)
+            due_at = began_at + index / per_second
             if index % 20 == 0 and stop.wait(max(0.0, due_at - time.monotonic())):
                 break
         side.flush(FLUSH_SECONDS)
@@ -154,8 +161,3 @@ def until(what: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(LOOK_SECONDS)
     return True
-
-
-def some_seconds(random: Random, least: float, most: float) -> None:
-    """Wait."""
-    time.sleep(random.uniform(least, most))
