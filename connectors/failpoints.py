@@ -1,7 +1,8 @@
 """Named steps at which a process can be told to kill itself, to prove that it may die anywhere.
 
-BECKON_FAILPOINT="committed:3" ends it with SIGKILL when it comes to `committed` for the third time.
-Unset, as it is but for tests (`tests/chaos`), a failpoint costs one comparison.
+BECKON_FAILPOINT="committed:3" ends it with SIGKILL when it comes to `committed` for the third time,
+"committed:3:50" does so 50 ms later. Unset, as it is but for tests (`tests/chaos`), a failpoint
+costs a comparison.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from itertools import count
+from threading import Event
 from typing import Literal, get_args
 
 Failpoint = Literal[
@@ -28,11 +30,13 @@ begin, full but not committed, committed."""
 
 FAILPOINTS: tuple[Failpoint, ...] = get_args(Failpoint)
 VARIABLE = "BECKON_FAILPOINT"
-NAME, _, _COUNT = os.environ.get(VARIABLE, "").partition(":")
-_left = count(int(_COUNT or 1) - 1, -1)
+NAME, COUNT, PAUSE_MS = (os.environ.get(VARIABLE, "") + "::").split(":")[:3]
+_left = count(int(COUNT or 1) - 1, -1)
 
 
 def failpoint(name: Failpoint) -> None:
     """End the process here, if it was told to."""
     if name == NAME and next(_left) == 0:
+        # Other threads go on meanwhile: what was handed to a client is on its way then.
+        Event().wait(int(PAUSE_MS or 0) / 1000)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -18,6 +18,7 @@ from typing import TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from msgspec import Struct
 
+from connectors.failpoints import failpoint
 from connectors.kafka_errors import FENCED_CODES, BrokerError, RelayStuck, broker_error, cause
 from connectors.kafka_producers import PRODUCE_SETTINGS, control_headers
 from connectors.kafka_reader import reader_settings
@@ -133,6 +134,7 @@ class KafkaRelay:
                     self._produce(producer, message)
                 note = Outgoing(topic=RELAYED_TOPIC, key=NOTE_KEY, value=place)
                 self._produce(producer, note)
+                failpoint("transacted")
                 producer.commit_transaction(CALL_SECONDS)
                 return
             except KafkaException as exception:

@@ -330,3 +330,7 @@ def demo(users: int, days: int, seconds: float) -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="beckon-demo-"))
     return run_demo(Play(users=users, days=days, seconds=seconds), folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,9 +6,11 @@ begun after it: the partition's run is dropped, and a new one goes on from what 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from connectors.failpoints import failpoint
 from connectors.log import OutboxEntry, Relay, SideOutput
 from flows.partition_metrics import PartitionMetrics
 from state.store import Commit, Store
@@ -33,7 +35,7 @@ class Committing:
         self._commits = ThreadPoolExecutor(1, "commit")
         self._relays = ThreadPoolExecutor(1, "relay")
         self._commit: Future[None] | None = None
-        self._running: list[Future[None]] = []
+        self._running: deque[Future[None]] = deque()
         self._failed = False
         self.stored_count = self.relayed_count = 0
         """How many entries were stored, or are about to be; how many of them were relayed."""
@@ -50,10 +52,13 @@ class Committing:
 
     def check(self) -> None:
         """Raise what went wrong on a thread since the last look."""
-        done = [future for future in self._running if future.done()]
-        self._running = [future for future in self._running if not future.done()]
-        for future in done:
-            future.result()
+        # Each is taken out and looked at once: others are added, and end, at the same time.
+        for _ in range(len(self._running)):
+            future = self._running.popleft()
+            if future.done():
+                future.result()
+            else:
+                self._running.append(future)
 
     def begin(self, commit: Commit, entries: Sequence[OutboxEntry]) -> None:
         """Store a commit and then relay its entries; not while another is under way."""
@@ -71,7 +76,7 @@ class Committing:
     def finish(self) -> None:
         """Wait until all that was begun is done; raises what went wrong."""
         while self._running:
-            wait(self._running)
+            wait(list(self._running))
             self.check()
 
     def close(self) -> None:
@@ -85,8 +90,10 @@ class Committing:
             return
         try:
             self._side.flush(FLUSH_SECONDS)
+            failpoint("flushed")
             began_ms = self._metrics.now_ms()
             self._store.commit(commit)
+            failpoint("committed")
             self._metrics.committed(commit, began_ms, self.waiting_count)
         except BaseException:
             self._failed = True
@@ -98,7 +105,9 @@ class Committing:
             return
         began_ms = self._metrics.now_ms()
         try:
+            failpoint("relaying")
             self._relay.relay(entries)
+            failpoint("relayed")
         except BaseException:
             self._failed = True
             raise

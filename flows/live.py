@@ -8,11 +8,13 @@ starts from what is stored; so nothing here has to be undone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
 
 from config.schema import Config
+from connectors.failpoints import failpoint
 from connectors.log import LogReader, LogWriter, OutboxEntry, Polled, Relay, SideOutput
 from flows.audiences import Audiences
 from flows.committing import Committing
@@ -27,10 +29,11 @@ POLL_RECORDS_MAX = 2_000
 COMMIT_EVERY_MS = 200
 RENEW_EVERY_MS = 1_000
 TICK_EVERY_MS, TICK_LOST_MS = 50, 1_000
+PROFILES_EVERY_MS, PROFILES_MAX = 1_000, 1_000
 USERS_TOUCHED_MAX = 5_000
 OUTBOX_MAX = 10_000
-"""A poll's records; how often a commit, a lease's renewal and a tick come; beyond how many users
-touched, or triggers that wait for the relay, nothing is read."""
+"""A poll's records; how often a commit, a lease's renewal, a tick and readable profiles come, and
+how many of these; beyond how many users touched, or triggers that wait, nothing is read."""
 
 TICK = b'{"control":"tick"}'
 NOTHING = Polled(pieces=[], record_count=0, next_offset=0, end_offset=0)
@@ -65,7 +68,9 @@ def open_partition(parts: LiveParts) -> LivePartition:
         OSError: store or broker cannot be reached.
     """
     noted = parts.relay.begin()
+    failpoint("begun")
     snapshot = parts.store.load(parts.partition)
+    failpoint("loaded")
     relayed = decode_place(noted) if noted is not None else None
     check_together(parts, snapshot, relayed)
     return LivePartition(parts, snapshot, relayed)
@@ -120,6 +125,10 @@ class LivePartition:
         self._committed_offset = -1
         self._committed_at_ms = self._ticked_at_ms = 0
         self._tick_is_out = False
+        # Whose readable profile is to be written: at first everybody's, for an earlier owner may
+        # have stopped before it wrote some.
+        self._owed = dict.fromkeys(user for user, _ in snapshot.rows) if snapshot else {}
+        self._profiles_at_ms = 0
         self._take_over(snapshot)
 
     @property
@@ -155,6 +164,8 @@ class LivePartition:
 
     def apply(self, polled: Polled) -> list[Applied]:
         """Apply what has arrived, piece by piece."""
+        if polled.pieces:
+            failpoint("polled")
         return [applied for piece in polled.pieces for applied in self._applier.apply(piece)]
 
     def settle(self, applied: list[Applied], now_ms: int) -> None:
@@ -204,6 +215,7 @@ class LivePartition:
         return waiting < OUTBOX_MAX and self.engine.touched_count < USERS_TOUCHED_MAX
 
     def _take(self, applied: Applied) -> None:
+        failpoint("applied")
         for message in applied.messages:
             self._parts.side.produce(message.topic, message.key, message.value)
         for place, entry in applied.triggers:
@@ -235,6 +247,16 @@ class LivePartition:
         if (moved and (at_once or waited_ms >= COMMIT_EVERY_MS)) or waited_ms >= RENEW_EVERY_MS:
             self._commit(now_ms)
 
+    def _due_profiles(self, now_ms: int) -> list[tuple[bytes, bytes]]:
+        """Readable profiles of users that earlier commits touched: once a second, some of them."""
+        if now_ms - self._profiles_at_ms < PROFILES_EVERY_MS:
+            return []
+        self._profiles_at_ms = now_ms
+        due = list(islice(self._owed, PROFILES_MAX))
+        for user in due:
+            del self._owed[user]
+        return [(user, self.engine.profile(user)) for user in due]
+
     def _commit(self, now_ms: int) -> None:
         relayed_count = self._committing.relayed_count
         live = Live(
@@ -244,8 +266,11 @@ class LivePartition:
             outbox=[encode_entry(entry) for entry in self._entries],
             relayed_count=relayed_count - self._relayed_noted,
             audiences=self._audiences.taken(),
+            profiles=self._due_profiles(now_ms),
         )
-        self._committing.begin(self.engine.commit(live), self._entries)
+        commit = self.engine.commit(live)
+        self._owed.update(dict.fromkeys(user for user, _ in commit.rows))
+        self._committing.begin(commit, self._entries)
         self._relayed_noted = relayed_count
         self._entries = []
         self._committed_offset = self._applied_offset

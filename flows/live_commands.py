@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from state.redis_settings import RedisSettings
 
 
+BECKON = (sys.executable, "-P", "-m", "flows.cli")
+"""This very Beckon as another process, whatever it was started by and wherever."""
+
+
 @click.command()
 @with_kafka
 @redis_option(required=True, means="Where profiles are kept.")
@@ -65,7 +69,7 @@ def run(
     )
     if processes == 1 or index is not None:
         return run_process(options)
-    return run_processes(options, sys.orig_argv)
+    return run_processes(options, [*BECKON, *sys.argv[1:]])
 
 
 def address(text: str) -> Address | None:

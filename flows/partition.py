@@ -281,6 +281,11 @@ class Engine:
         for user, slot in users:
             yield msgspec.json.encode(reader.profile(user, slot, self.checkpoint.clock_ms))
 
+    def profile(self, user: bytes) -> bytes:
+        """The profile of a user who is known, as of the clock: JSON."""
+        slot = number_of(self._users, user)
+        return msgspec.json.encode(self._reader().profile(user, slot, self.checkpoint.clock_ms))
+
     def holders(self, tag: int) -> Iterator[tuple[bytes, int]]:
         """Who holds a tag (its index in the config), and since when in ms; in no order."""
         reader = self._reader()
