@@ -25,7 +25,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## a minute: a shop live, its log stopped and resumed 20 times, a what-if
 	$(BIN)/beckon demo
 
-servers: $(STAMP)  ## install the Kafka and the Redis that the tests start, where it may
+servers: $(STAMP)  ## install Kafka, Redis and Prometheus for the tests, where it may
 	$(BIN)/python -m tests.server_setup
 
 test: lint servers  ## lint, types, then all tests

@@ -74,7 +74,11 @@ OWNED = _gauge(
     "1 while this process holds the partition's lease, 0 while it waits for it",
     "partition",
 )
-LEASES = _counter("leases", "leases `taken`, `released`, or `lost` to another process", "event")
+LEASES = _counter(
+    "leases",
+    "leases `taken`, `released` (in order, or after a failure), or `lost` to another process",
+    "event",
+)
 LAG = _gauge("lag_records", "records of the log that are still to be applied", "partition")
 LOG_TIME = _gauge(
     "log_timestamp_seconds", "log time that was reached, in seconds since 1970", "partition"
@@ -106,7 +110,10 @@ USERS = _gauge("users", "users known", "partition")
 STATE_BYTES = _gauge("state_bytes", "memory that their profiles take", "partition")
 TIMERS = _gauge("pending_timers", "stages whose deadline is still to come", "partition")
 ERRORS = _counter(
-    "errors", "calls that failed and were `retried`, or were `fatal`", "source", "outcome"
+    "errors",
+    "failures to open a partition, which is `retried`, or `fatal` to its run, which begins anew",
+    "source",
+    "outcome",
 )
 CONFIG = _gauge(
     "config_info", "always 1: the version of the config in force", "partition", "version"

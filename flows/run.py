@@ -15,7 +15,6 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
-import click
 from msgspec import Struct
 
 from config.schema import Config
@@ -231,5 +230,4 @@ def tell_of(partition: int, what: str) -> None:
 
 def tell(what: str) -> None:
     """Tell the operator, on stderr, which process says what."""
-    click.echo(f"beckon[{os.getpid()}]: {what}", err=True)
-    sys.stderr.flush()
+    print(f"beckon[{os.getpid()}]: {what}", file=sys.stderr, flush=True)

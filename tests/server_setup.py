@@ -1,8 +1,8 @@
-"""`make servers`: installs the Kafka and the Redis that the tests start, where it may.
+"""`make servers`: installs the Kafka, the Redis and the Prometheus of the tests, where it may.
 
-Redis, Java and Maven come from Debian's packages, where this is Debian and we are root; Kafka's
-jars come by Maven into a cache outside the repository. Where something cannot be had it is said
-loudly, and is an error in CI.
+Redis, Prometheus, Java and Maven come from Debian's packages, where this is Debian and we are root;
+Kafka's jars come by Maven into a cache outside the repository. Where something cannot be had it is
+said loudly, and is an error in CI.
 """
 
 from __future__ import annotations
@@ -72,6 +72,12 @@ def why_no_redis() -> str | None:
     return None
 
 
+def why_no_prometheus() -> str | None:
+    """What is missing to check rules and queries as Prometheus understands them, or None."""
+    missing = [name for name in ("prometheus", "promtool") if shutil.which(name) is None]
+    return f"no {' and no '.join(missing)} on the path; say: make servers" if missing else None
+
+
 def in_ci() -> bool:
     """Whether a server that cannot be had is an error."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
@@ -87,6 +93,8 @@ def packages_missing() -> list[str]:
             missing.append("maven")
     if not os.environ.get(REDIS_VARIABLE) and why_no_redis():
         missing.append("redis-server")
+    if why_no_prometheus():
+        missing.append("prometheus")
     return missing
 
 
@@ -181,7 +189,7 @@ def without() -> list[str]:
     """What will not be tested for want of a server, as sentences."""
     kafka = None if os.environ.get(KAFKA_VARIABLE) else why_no_kafka()
     redis = None if os.environ.get(REDIS_VARIABLE) else why_no_redis()
-    return [
+    sentences = [
         f"NOT TESTED WITH A REAL {name}: {why}; or name one that runs in {variable}"
         for name, why, variable in (
             ("KAFKA", kafka, KAFKA_VARIABLE),
@@ -189,6 +197,9 @@ def without() -> list[str]:
         )
         if why
     ]
+    if why := why_no_prometheus():
+        sentences.append(f"NOT TESTED WITH A REAL PROMETHEUS: {why}")
+    return sentences
 
 
 def say(text: str) -> None:

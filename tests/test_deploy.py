@@ -24,14 +24,15 @@ from urllib.request import urlopen
 
 import jsonschema
 import numpy as np
-import pytest
+import yaml
 
 from flows.cli import beckon
 from flows.health import Address, Pages, serving
 from flows.live_facts import BatchFacts, CommitFacts, RelayFacts, StateFacts
 from flows.metrics import METRICS, Metrics
 from flows.output import GOAL, HOLDOUT, RULE, SENT
-from tests.conftest import ROOT
+from tests.conftest import ROOT, skip_without
+from tests.server_setup import why_no_prometheus
 
 DEPLOY = ROOT / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "beckon.json").read_text())
@@ -41,16 +42,15 @@ OF_PROMETHEUS = {"process_resident_memory_bytes", "process_cpu_seconds_total", "
 
 
 def yaml_of(path: Path) -> Any:
-    """The content of a YAML file, or a skip where PyYAML is not installed."""
-    yaml = pytest.importorskip("yaml", reason="NOT CHECKED: reading YAML needs PyYAML")
+    """The content of a YAML file."""
     return yaml.safe_load(path.read_text())
 
 
 def tool(name: str) -> str:
-    """The path of a program, or a skip where it is not installed."""
+    """The path of one of Prometheus' programs, or a skip where it is not installed."""
+    skip_without("PROMETHEUS", why_no_prometheus())
     path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"NOT CHECKED BY {name}: install Debian's package prometheus")
+    assert path is not None, f"no {name} where Prometheus is"
     return path
 
 
@@ -265,9 +265,7 @@ def test_the_commands_of_compose_and_image_are_ones_that_beckon_takes() -> None:
         shlex.split(one) for one in re.findall(r"(beckon (?:simulate|replay).*?) \\\n", DOCKERFILE)
     ]
     assert len(lines) == 6
-    missing = {line[1] for line in lines} - set(beckon.commands)
-    if missing:
-        pytest.skip(f"NOT CHECKED: beckon has no command {', '.join(sorted(missing))} yet")
+
     for program, *arguments in lines:
         assert program == "beckon"
         # Parses the line, and every subcommand in it, without running anything.

@@ -31,6 +31,7 @@ FILES_THAT_IMPORT = {
         "flows/demo.py",
         "flows/exits.py",
         "flows/kafka_commands.py",
+        "flows/live_commands.py",
         "flows/redis_commands.py",
     },
     "confluent_kafka": {
@@ -41,7 +42,13 @@ FILES_THAT_IMPORT = {
         "connectors/kafka_topics.py",
     },
 }
-EDGES = {"flows/console.py", "flows/demo_screen.py"}
+EDGES = {
+    "flows/console.py",
+    "flows/demo_screen.py",
+    "flows/produce.py",
+    "flows/run.py",
+    "flows/supervise.py",
+}
 """Where the clock on the wall may be read; below them time is an argument."""
 
 CLOCKS = {

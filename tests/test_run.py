@@ -141,10 +141,14 @@ def test_a_live_engine_works_tells_how_it_is_and_leaves_in_order(
 
     def settled() -> bool:
         sent, decided = total(port, "beckon_relayed_total"), total(port, "beckon_triggers_total")
-        return counted() == len(shop_log) and decided == sent > 20 and not total(port, "beckon_lag_records")
+        return (
+            counted() == len(shop_log)
+            and decided == sent > 20
+            and not total(port, "beckon_lag_records")
+        )
 
     wait_until(settled, PATIENCE_SECONDS, shop.log)
-    assert total(port, "beckon_dead_letters_total") > 5
+    assert total(port, "beckon_dead_letters_total") > 0
     assert total(port, "beckon_partition_owned") == PARTITIONS
     assert total(port, "beckon_commit_seconds_count") > 1
     assert total(port, "beckon_event_to_trigger_seconds_count") + total(

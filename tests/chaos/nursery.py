@@ -178,9 +178,6 @@ def live(request: Request) -> None:
 def warm_up() -> None:
     """Import what an engine needs, and have its compiled code at hand."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    import flows.cli
-    import flows.live_commands
-    import flows.run
     from config.load import load
     from connectors.memory_broker import raw_batches
     from flows.live_apply import Applier

@@ -29,9 +29,7 @@ class Expected(Struct, frozen=True, kw_only=True):
     next_offset: int
 
 
-def replayed(
-    config: Config, settings: KafkaSettings, partition: int, partitions: int
-) -> Expected:
+def replayed(config: Config, settings: KafkaSettings, partition: int, partitions: int) -> Expected:
     """A partition of the very log, with its offsets, times and ticks, through a new engine."""
     engine = Engine(config, partition=partition)
     applier = Applier(config, engine, partition=partition, partitions=partitions)

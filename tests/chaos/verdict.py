@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from msgspec import Struct
 
 from config.schema import Config
 from connectors.kafka_settings import KafkaSettings
-from connectors.log import DEAD_LETTERS_TOPIC, GOALS_TOPIC, SUPPRESSED_TOPIC, TAGS_TOPIC
+from connectors.log import (
+    DEAD_LETTERS_TOPIC,
+    GOALS_TOPIC,
+    SUPPRESSED_TOPIC,
+    TAGS_TOPIC,
+    TRIGGERS_TOPIC,
+)
 from state.redis_reading import RedisReader
 from state.redis_settings import RedisSettings
 from state.redis_store import RedisStore
 from tests.chaos.replayed import Expected, replayed
-from tests.kafka_topics import values_of
+from tests.chaos.topics import Contents, contents
 
 SIDE_TOPICS = (SUPPRESSED_TOPIC, GOALS_TOPIC, TAGS_TOPIC, DEAD_LETTERS_TOPIC)
 
@@ -51,22 +58,21 @@ class Verdict(Struct, frozen=True, kw_only=True):
         }
 
 
-def verdict(
-    config: Config, kafka: KafkaSettings, redis: RedisSettings, partitions: int
-) -> Verdict:
+def verdict(config: Config, kafka: KafkaSettings, redis: RedisSettings, partitions: int) -> Verdict:
     """Judge a stopped engine by a replay of its log."""
     expected = [replayed(config, kafka, number, partitions) for number in range(partitions)]
     assert not any(one.pending for one in expected), "the log ends before its last stage is due"
+    found = contents(kafka, (TRIGGERS_TOPIC, *SIDE_TOPICS), partitions)
     counts: Counter[str] = Counter()
     for number, one in enumerate(expected):
-        counts.update(judged_triggers(one.triggers, values_of(kafka, "triggers", number)))
+        counts.update(judged_triggers(one.triggers, found[TRIGGERS_TOPIC, number]))
         counts.update(judged_profiles(one, redis, number, partitions))
-    counts.update(judged_side(expected, kafka, partitions))
+    counts.update(judged_side(expected, found, partitions))
     counts["holders_differing"] = judged_audiences(expected, config, redis)
     return Verdict(**counts)
 
 
-def judged_triggers(expected: Sequence[bytes], found: Sequence[bytes | None]) -> dict[str, int]:
+def judged_triggers(expected: Sequence[bytes], found: Sequence[bytes]) -> dict[str, int]:
     """A partition's triggers against the expected ones, which are in order of place.
 
     >>> judged_triggers([b"a", b"b", b"c"], [b"b", b"a", b"b"])["lost"]
@@ -80,7 +86,7 @@ def judged_triggers(expected: Sequence[bytes], found: Sequence[bytes | None]) ->
         "lost": len(place) - len(set(known)),
         "twice": len(known) - len(set(known)),
         "foreign": len(found) - len(known),
-        "out_of_order": sum(one > other for one, other in zip(known, known[1:], strict=False)),
+        "out_of_order": sum(one > other for one, other in pairwise(known)),
     }
 
 
@@ -103,16 +109,14 @@ def judged_profiles(
     }
 
 
-def judged_side(
-    expected: Sequence[Expected], kafka: KafkaSettings, partitions: int
-) -> dict[str, int]:
+def judged_side(expected: Sequence[Expected], found: Contents, partitions: int) -> dict[str, int]:
     """What is delivered at least once; never anything that the replay does not know."""
     counts = {"side_missing": 0, "side_foreign": 0}
     for topic in SIDE_TOPICS:
         wanted = {value for one in expected for value in one.side.get(topic, ())}
-        found = {value for number in range(partitions) for value in values_of(kafka, topic, number)}
-        counts["side_missing"] += len(wanted - found)
-        counts["side_foreign"] += len(found - wanted)
+        sent = {value for number in range(partitions) for value in found[topic, number]}
+        counts["side_missing"] += len(wanted - sent)
+        counts["side_foreign"] += len(sent - wanted)
     return counts
 
 
