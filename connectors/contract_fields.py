@@ -29,6 +29,7 @@ SUPPRESSION_MEANINGS = {
     "priority": "another journey reached the user at the same instant",
     "shadow": "the journey decides without sending",
     "holdout": "the user belongs to the share that is never sent to",
+    "too_late": "it met its `expirytime` before it could be sent, as after an outage",
 }
 """Why a stage was suppressed; the first that applies, in this order."""
 

@@ -16,19 +16,18 @@ from threading import Thread
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from msgspec import Struct
 
 from connectors.failpoints import failpoint
 from connectors.kafka_errors import FENCED_CODES, BrokerError, RelayStuck, broker_error, cause
 from connectors.kafka_producers import PRODUCE_SETTINGS, control_headers
 from connectors.kafka_reader import reader_settings
 from connectors.kafka_settings import KafkaSettings
+from connectors.late import outgoing
 from connectors.log import (
     RELAYED_TOPIC,
-    TRIGGERS_TOPIC,
-    ControlKind,
     Fenced,
     OutboxEntry,
+    Outgoing,
 )
 
 CALL_SECONDS = 10.0
@@ -63,15 +62,6 @@ _TIMED_OUT = frozenset({KafkaError._TIMED_OUT, KafkaError._IN_PROGRESS, KafkaErr
 _T = TypeVar("_T")
 
 
-class Outgoing(Struct, frozen=True, kw_only=True):
-    """A message of a transaction; `control` makes it a control record."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
-    control: ControlKind | None = None
-
-
 class KafkaRelay:
     """See `connectors.log.Relay`. After an error nothing more can be relayed before `begin`."""
 
@@ -91,12 +81,9 @@ class KafkaRelay:
         self._producer, note = self._watched("taking over", self._begin, BEGIN_STUCK_SECONDS)
         return note
 
-    def relay(self, entries: Sequence[OutboxEntry]) -> None:
+    def relay(self, entries: Sequence[OutboxEntry], now_ms: int = 0) -> None:
         """See `Relay.relay`."""
-        triggers = [
-            Outgoing(topic=TRIGGERS_TOPIC, key=entry.key, value=entry.value) for entry in entries
-        ]
-        self.send(triggers, entries[-1].place)
+        self.send(outgoing(entries, now_ms), entries[-1].place)
 
     def send(self, messages: Sequence[Outgoing], place: bytes) -> None:
         """Send messages in their order, and note `place`: all of it or nothing.

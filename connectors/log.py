@@ -57,6 +57,15 @@ class OutboxEntry(Struct, frozen=True, array_like=True):
     expires_ms: int
 
 
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """A message of a transaction; `control` makes it a control record."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    control: ControlKind | None = None
+
+
 class Fenced(Exception):  # noqa: N818  (an event of normal life, not a fault)
     """Another owner has taken the partition over; nothing that was begun has happened."""
 
@@ -99,8 +108,10 @@ class Relay(Protocol):
         """
         ...
 
-    def relay(self, entries: Sequence[OutboxEntry]) -> None:
+    def relay(self, entries: Sequence[OutboxEntry], now_ms: int = 0) -> None:
         """Send entries in their order and note the last place; all of it or nothing.
+
+        What may no longer be sent at `now_ms` by the wall clock goes out as `connectors.late` says.
 
         Raises:
             Fenced: another owner has begun since.

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from connectors.events import RawBatch
+from connectors.late import is_late, outgoing
 from connectors.log import (
-    TRIGGERS_TOPIC,
     ControlKind,
     ControlRecord,
     Fenced,
@@ -33,6 +33,7 @@ class MemoryBroker:
         self.topics: dict[str, list[tuple[bytes | None, bytes]]] = defaultdict(list)
         self.triggers: list[list[OutboxEntry]] = [[] for _ in range(partitions)]
         self.epochs = [0] * partitions
+        self.notes: list[bytes | None] = [None] * partitions
 
     def append(self, partition: int, value: bytes, kind: str = "") -> None:
         """Append a record: an event, or with `kind` a control record."""
@@ -111,15 +112,20 @@ class MemoryRelay:
         """See `Relay.begin`."""
         self._broker.epochs[self._partition] += 1
         self._epoch = self._broker.epochs[self._partition]
-        sent = self._broker.triggers[self._partition]
-        return sent[-1].place if sent else None
+        return self._broker.notes[self._partition]
 
-    def relay(self, entries: Sequence[OutboxEntry]) -> None:
+    def relay(self, entries: Sequence[OutboxEntry], now_ms: int = 0) -> None:
         """See `Relay.relay`."""
         if self._broker.epochs[self._partition] != self._epoch:
             raise Fenced(f"partition {self._partition}: another owner has begun since")
-        self._broker.triggers[self._partition].extend(entries)
-        self._broker.topics[TRIGGERS_TOPIC].extend((entry.key, entry.value) for entry in entries)
+        on_time = [entry for entry in entries if not is_late(entry, now_ms)]
+        self._broker.triggers[self._partition].extend(on_time)
+        self._broker.notes[self._partition] = entries[-1].place
+        for message in outgoing(entries, now_ms):
+            if message.control is not None:
+                self._broker.append(self._partition, message.value, message.control)
+            else:
+                self._broker.topics[message.topic].append((message.key, message.value))
 
     def close(self) -> None:
         """See `Relay.close`."""

@@ -106,7 +106,7 @@ class Committing:
         began_ms = self._metrics.now_ms()
         try:
             failpoint("relaying")
-            self._relay.relay(entries)
+            self._relay.relay(entries, began_ms)
             failpoint("relayed")
         except BaseException:
             self._failed = True

@@ -23,12 +23,12 @@ from prometheus_client.core import (
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
+from connectors.late import TOO_LATE
 from connectors.reasons import REASONS as DEAD_LETTER_REASONS
 from flows.live_facts import BatchFacts, CommitFacts, RelayFacts, StateFacts
 from flows.output import GOAL, SENT
 from flows.output import REASONS as DECIDED_REASONS
 
-TOO_LATE = "too_late"
 SUPPRESSION_REASONS = (*DECIDED_REASONS.values(), TOO_LATE)
 
 Source = Literal["redis", "kafka"]

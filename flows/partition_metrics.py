@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from config.schema import Config
+from connectors.late import is_late
 from connectors.log import OutboxEntry
 from flows.live_apply import Applied
 from flows.live_facts import BatchFacts, CommitFacts, StateFacts, relay_facts
@@ -66,11 +67,13 @@ class PartitionMetrics:
     def relayed(self, entries: Sequence[OutboxEntry], began_ms: int) -> None:
         """The broker has taken entries for good."""
         now_ms = self.now_ms()
+        late = [entry for entry in entries if is_late(entry, began_ms)]
+        sent = [entry for entry in entries if not is_late(entry, began_ms)]
         facts = relay_facts(
-            [decode_place(entry.place) for entry in entries],
+            [decode_place(entry.place) for entry in sent],
             seconds=max(now_ms - began_ms, 0) / 1000,
             now_ms=now_ms,
-            too_late={},
+            too_late=Counter(decode_place(entry.place).journey for entry in late),
         )
         self._metrics.relayed(self._partition, facts)
 

@@ -22,6 +22,7 @@ from connectors.contract_fields import FIELDS, SUPPRESSION_MEANINGS
 from connectors.contract_files import DOCS, EXAMPLE, example, generated
 from connectors.contracts import MESSAGES, Message, document_of
 from connectors.dead_letters import DeadLetterLine
+from connectors.late import TOO_LATE
 from connectors.triggers import CloudEvent, Decided, GoalReached, Turned
 from flows.output import REASONS
 from tests.conftest import ROOT, Run
@@ -159,7 +160,7 @@ def test_every_field_has_a_sentence_and_no_other_has() -> None:
 
 
 def test_the_reasons_are_those_of_the_engine_and_mean_the_same_everywhere() -> None:
-    assert tuple(SUPPRESSION_MEANINGS) == tuple(REASONS.values())
+    assert tuple(SUPPRESSION_MEANINGS) == (*REASONS.values(), TOO_LATE)
     operations = (DOCS / "operations.md").read_text()
     for reason, meaning in SUPPRESSION_MEANINGS.items():
         assert f"| `{reason}` | {meaning} |" in operations

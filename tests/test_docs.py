@@ -15,6 +15,7 @@ from msgspec import Struct
 
 import config
 from config.problems import Problem
+from connectors.late import TOO_LATE
 from connectors.reasons import REASONS as DEAD_LETTER_REASONS
 from flows import exits
 from flows.check import Checked
@@ -149,7 +150,7 @@ def test_the_tree_of_problems_in_the_docs_is_what_is_drawn(tmp_path: Path) -> No
 def test_every_reason_is_documented() -> None:
     section = OPERATIONS.split("\n## Reasons\n", 1)[1].split("\n## ", 1)[0]
     documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
-    assert documented == [*DEAD_LETTER_REASONS, *SUPPRESSION_REASONS.values()]
+    assert documented == [*DEAD_LETTER_REASONS, *SUPPRESSION_REASONS.values(), TOO_LATE]
 
 
 def test_every_environment_variable_is_documented() -> None:

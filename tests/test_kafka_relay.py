@@ -13,9 +13,9 @@ import pytest
 
 from connectors.kafka import KafkaBroker
 from connectors.kafka_errors import BrokerError, RelayStuck
-from connectors.kafka_relay import KafkaRelay, Outgoing, last_note
+from connectors.kafka_relay import KafkaRelay, last_note
 from connectors.kafka_settings import KafkaSettings
-from connectors.log import Fenced, OutboxEntry
+from connectors.log import Fenced, OutboxEntry, Outgoing
 from tests.kafka_topics import PATIENCE_SECONDS, read_topic, values_of, with_topics
 from tests.servers import kafka_server
 
@@ -96,7 +96,8 @@ def test_a_message_that_the_topic_does_not_take_has_nothing_of_its_transaction_s
 
 DIES_WITHIN_A_TRANSACTION = """
 import os, signal, sys
-from connectors.kafka_relay import KafkaRelay, Outgoing
+from connectors.kafka_relay import KafkaRelay
+from connectors.log import Outgoing
 from connectors.kafka_settings import KafkaSettings
 from tests.test_kafka_relay import entry
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -60,7 +61,14 @@ def received_ms(line: bytes) -> int:
         return 0
 
 
-def opened(broker: MemoryBroker, store: MemoryStore, partition: int, owner: str) -> LivePartition:
+def opened(
+    broker: MemoryBroker,
+    store: MemoryStore,
+    partition: int,
+    owner: str,
+    now_ms: Callable[[], int] = lambda: 0,
+) -> LivePartition:
+    """A run that relays by a wall clock of its own; by default nothing is ever too late."""
     return open_partition(
         LiveParts(
             partition=partition,
@@ -72,7 +80,7 @@ def opened(broker: MemoryBroker, store: MemoryStore, partition: int, owner: str)
             writer=broker.writer(),
             relay=broker.relay(partition),
             side=broker.side_output(),
-            metrics=PartitionMetrics(Metrics(PARTITIONS), partition, lambda: broker.now_ms),
+            metrics=PartitionMetrics(Metrics(PARTITIONS), partition, now_ms),
             released=lambda: None,
         )
     )
@@ -158,11 +166,11 @@ def test_an_owner_that_was_taken_over_neither_commits_nor_relays(
     for at_ms, partition, message in messages[:4000]:
         broker.now_ms = at_ms
         broker.append(partition, message)
-    for run in (second, first):
-        run.step(broker.now_ms)
+    second.step(broker.now_ms)
     second.close(broker.now_ms)
     sent = list(broker.triggers[0])
     assert sent
+    first.step(broker.now_ms)
     with pytest.raises(StoreConflict):
         first.close(broker.now_ms)
     assert broker.triggers[0] == sent
@@ -210,3 +218,25 @@ def test_a_config_pushed_into_the_log_is_in_force_from_its_record_on(
     assert [json.loads(one)["id"] for one in outcomes[0]] == [
         json.loads(one)["id"] for one in outcomes[1]
     ]
+
+
+def test_an_engine_that_was_down_for_days_sends_no_flood(
+    messages: list[tuple[int, int, bytes]],
+) -> None:
+    broker, store = MemoryBroker(PARTITIONS), MemoryStore(partitions=PARTITIONS)
+    for at_ms, partition, message in messages:
+        broker.now_ms = at_ms
+        broker.append(partition, message)
+    run = opened(broker, store, 0, "first", lambda: broker.now_ms)
+    while run.step(broker.now_ms):
+        pass
+    run.close(broker.now_ms)
+    assert broker.triggers[0], "what was due of late is sent"
+    assert all(entry.expires_ms >= broker.now_ms for entry in broker.triggers[0])
+    suppressed = [json.loads(value) for _, value in broker.topics["suppressed"]]
+    late = [one for one in suppressed if one["data"]["reason"] == "too_late"]
+    assert len(late) > 40
+    assert len({one["id"] for one in suppressed}) == len(suppressed)
+    withheld = [json.loads(value) for _, kind, value in broker.log[0] if kind == "withheld"]
+    assert len(withheld) == len(late)
+    assert [one["subject"] for one in withheld] == [one["subject"] for one in late]

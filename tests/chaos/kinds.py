@@ -82,7 +82,7 @@ def rivals(world: World, random: Random, times: int) -> int:
 def zombies(world: World, random: Random, times: int) -> int:
     """A frozen engine wakes up when another has its partitions; then that one is killed."""
     with world.traffic(random.randrange(1_000)):
-        engine = world.start()
+        engine = world.start_and_wait()
         for _ in range(times):
             time.sleep(random.uniform(2.0, 4.0))
             engine.send(signal.SIGSTOP)
@@ -99,7 +99,7 @@ def zombies(world: World, random: Random, times: int) -> int:
 def redis_killed(world: World, random: Random, times: int) -> int:
     """Redis dies under a running engine and comes back after a moment."""
     with world.traffic(random.randrange(1_000)):
-        engine = world.start()
+        engine = world.start_and_wait()
         for _ in range(times):
             time.sleep(random.uniform(1.0, 3.0))
             world.redis.kill()
@@ -113,7 +113,7 @@ def redis_killed(world: World, random: Random, times: int) -> int:
 def redis_rolled_back(world: World, random: Random, times: int, *, running: bool) -> int:
     """Redis comes back as it was seconds ago, under a running engine or a stopped one."""
     with world.traffic(random.randrange(1_000)):
-        engine = world.start()
+        engine = world.start_and_wait()
         for number in range(times):
             time.sleep(random.uniform(1.5, 3.0))
             copy = world.redis.copy_data(f"copy-{number}")
@@ -135,9 +135,9 @@ def redis_rolled_back(world: World, random: Random, times: int, *, running: bool
 def redis_wiped(world: World, random: Random, times: int) -> int:
     """Redis loses everything: the engine refuses; with what was lost restored it goes on."""
     with world.traffic(random.randrange(1_000)):
-        engine = world.start()
+        engine = world.start_and_wait()
         for number in range(times):
-            time.sleep(random.uniform(6.0, 8.0))
+            time.sleep(random.uniform(1.0, 2.0))
             world.redis.kill()
             copy = world.redis.copy_data(f"copy-{number}")
             world.redis.wipe()
@@ -158,7 +158,7 @@ def _was_said_since(world: World, length: int, what: str) -> bool:
 def broker_killed(broker: Server, world: World, random: Random, times: int) -> int:
     """The broker dies and comes back."""
     with world.traffic(random.randrange(1_000)):
-        engine = world.start()
+        engine = world.start_and_wait()
         for _ in range(times):
             time.sleep(random.uniform(2.0, 4.0))
             broker.kill()
@@ -173,7 +173,7 @@ def broker_killed(broker: Server, world: World, random: Random, times: int) -> i
 def broker_frozen(broker: Server, world: World, random: Random, times: int) -> int:
     """The broker does not answer for longer than a relay is waited for."""
     with world.traffic(random.randrange(1_000)):
-        engine = world.start()
+        engine = world.start_and_wait()
         for _ in range(times):
             time.sleep(random.uniform(2.0, 4.0))
             broker.freeze()

@@ -23,7 +23,7 @@ from state.keys import partition_keys
 from state.redis_client import connect
 from state.redis_reading import RedisReader
 from state.redis_settings import redis_settings
-from state.store import StoreError
+from state.store import Checkpoint, StoreError
 from tests.chaos.nursery import Engine, Nursery
 from tests.chaos.traffic import LAST_STAGE_SECONDS, as_of_now, messages, write_quick_config
 from tests.chaos.verdict import Verdict, verdict
@@ -101,9 +101,18 @@ class World:
                 settled_at = time.monotonic()
             time.sleep(LOOK_SECONDS)
 
+    def start_and_wait(self) -> Engine:
+        """Start an engine for all partitions; each has users in Redis, and sent a trigger, then."""
+        engine = self.start()
+        assert until(self._has_sent, SETTLE_SECONDS_MAX), f"it does not run:\n{self.tail()}"
+        return engine
+
+    def _has_sent(self) -> bool:
+        return sum(bool(one.last_place) for one in self._checkpoints()) == PARTITIONS
+
     def behind(self) -> int:
         """Records of the log that no commit has passed."""
-        return sum(self.log_ends()) - sum(self.committed_offsets())
+        return sum(self.log_ends()) - sum(one.next_offset for one in self._checkpoints())
 
     def log_ends(self) -> list[int]:
         """The next offset of each partition of the log."""
@@ -115,11 +124,11 @@ class World:
         finally:
             consumer.close()
 
-    def committed_offsets(self) -> list[int]:
-        """How far the checkpoints are; fewer than partitions before each had its first commit."""
+    def _checkpoints(self) -> list[Checkpoint]:
+        """Fewer than partitions before each had its first commit."""
         reader = RedisReader(self.redis_settings)
         try:
-            return [checkpoint.next_offset for checkpoint in reader.checkpoints()]
+            return list(reader.checkpoints())
         except StoreError:
             return []
         finally:
