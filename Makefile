@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/set-up-for-this-lock
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup servers demo test lint bench pages lock
+.PHONY: help setup servers demo test lint bench chaos pages lock
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -38,6 +38,9 @@ lint: $(STAMP)  ## ruff and mypy
 
 bench: $(STAMP)  ## measure speed and memory (some minutes); docs/benchmarks.md has our figures
 	$(BIN)/python -m bench
+
+chaos: $(STAMP) servers  ## kill the engine, Redis and the broker, hundreds of times (10 minutes)
+	$(BIN)/python -m tests.chaos
 
 pages: $(STAMP)  ## write again what is generated: schemas, tables of the docs, contracts
 	$(BIN)/python -m config.json_schemas

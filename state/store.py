@@ -286,9 +286,13 @@ def refusal(where: str, commit: Commit, stored: bytes | None) -> StoreConflict |
     checkpoint = commit.checkpoint
     got = f"one on {describe(commit.previous)} up to offset {checkpoint.next_offset}"
     before = decode_checkpoint(stored) if stored is not None else None
+    # Numbers only grow: one below that of the commit this one builds on is from before it, be it
+    # another owner's.
+    built_on = checkpoint.commit_number - 1
     if checkpoint.owner and (
         before is None
-        or (before.owner == checkpoint.owner and before.commit_number < checkpoint.commit_number)
+        or before.commit_number < built_on
+        or (before.owner == checkpoint.owner and before.commit_number == built_on)
     ):
         return StoreFellBack(
             where,

@@ -65,6 +65,23 @@ def _live_for(world: World, partition: int, lives: Sequence[float]) -> None:
         engine.kill()
 
 
+def outages(world: World, random: Random, times: int) -> int:
+    """Nobody runs for longer than triggers may wait, and who then sends them dies of it."""
+    world.configure(ttl="2s")
+    deaths = [
+        random.choice(("committed", "relaying", "transacted", "relayed", "")) for _ in range(times)
+    ]
+    with world.traffic(random.randrange(1_000)):
+        world.start_and_wait().kill()
+        for failpoint in deaths:
+            time.sleep(random.uniform(2.0, 4.0))
+            world.expire_leases()
+            engine = world.start(failpoint)
+            engine.wait(random.uniform(2.0, 4.0))
+            engine.kill()
+    return times
+
+
 def rivals(world: World, random: Random, times: int) -> int:
     """Two engines for the same partitions; one of them is killed, and its leases run out."""
     with world.traffic(random.randrange(1_000)):
@@ -191,6 +208,7 @@ def kinds(broker: Server) -> dict[str, Kind]:
         **{f"killed at {name}": partial(killed_at, [name]) for name in FAILPOINTS},
         "killed anywhere": killed,
         "rival, one killed": rivals,
+        "down too long": outages,
         "frozen, then woken": zombies,
         "Redis killed": redis_killed,
         "Redis rolled back, running": partial(redis_rolled_back, running=True),

@@ -127,20 +127,24 @@ class Nursery:
 def serve() -> None:
     """Answer requests until the input ends."""
     warm_up()
+    ended: dict[int, int] = {}
     for line in sys.stdin.buffer:
         request = msgspec.json.decode(line, type=Request)
         if request.pid:
-            answer = Answer(pid=request.pid, code=code_of(request.pid))
+            answer = Answer(pid=request.pid, code=code_of(request.pid, ended))
         else:
             answer = Answer(pid=born(request))
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()
 
 
-def code_of(pid: int) -> int | None:
-    """How a child ended; asked once for each that has."""
-    ended, status = os.waitpid(pid, os.WNOHANG)
-    return os.waitstatus_to_exitcode(status) if ended else None
+def code_of(pid: int, ended: dict[int, int]) -> int | None:
+    """How a child ended, noted in `ended`: the system tells it once."""
+    if pid not in ended:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            ended[pid] = os.waitstatus_to_exitcode(status)
+    return ended.get(pid)
 
 
 def born(request: Request) -> int:

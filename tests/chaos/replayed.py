@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import msgspec
 from msgspec import Struct
 
 from config.schema import Config
 from connectors.kafka_reader import KafkaReader
 from connectors.kafka_settings import KafkaSettings
-from connectors.log import Polled
+from connectors.late import outgoing
+from connectors.log import ControlRecord, OutboxEntry, Polled
 from flows.live_apply import Applier
 from flows.partition import Engine
 from tests.kafka_topics import poll_until_idle
@@ -19,9 +21,16 @@ REPLAY_RECORDS = 1_000
 
 
 class Expected(Struct, frozen=True, kw_only=True):
-    """A partition as it should be. `side`: messages by topic; `audiences`: users by tag."""
+    """A partition as it should be.
+
+    triggers: in order of place, without those that the log says were withheld. withheld: their ids,
+    as the log has them; unknown: those of triggers that were never decided. side: messages by
+    topic. audiences: users by tag.
+    """
 
     triggers: list[bytes]
+    withheld: list[str]
+    unknown: list[str]
     rows: dict[bytes, bytes]
     side: dict[str, list[bytes]]
     audiences: dict[str, set[bytes]]
@@ -29,33 +38,51 @@ class Expected(Struct, frozen=True, kw_only=True):
     next_offset: int
 
 
+class Identified(Struct):
+    """A trigger's line, or the record that it was withheld."""
+
+    id: str
+
+
+_identified = msgspec.json.Decoder(Identified)
+
+
 def replayed(config: Config, settings: KafkaSettings, partition: int, partitions: int) -> Expected:
     """A partition of the very log, with its offsets, times and ticks, through a new engine."""
     engine = Engine(config, partition=partition)
     applier = Applier(config, engine, partition=partition, partitions=partitions)
-    triggers: list[bytes] = []
+    entries: dict[str, OutboxEntry] = {}
     side: dict[str, list[bytes]] = defaultdict(list)
-    next_offset = 0
+    withheld: list[str] = []
     for polled in recorded(settings, partition):
         for piece in polled.pieces:
+            if isinstance(piece, ControlRecord) and piece.kind == "withheld":
+                withheld.append(_identified.decode(piece.value).id)
             for applied in applier.apply(piece):
-                triggers += [entry.value for _, entry in applied.triggers]
-                next_offset = applied.next_offset
+                entries |= {_identified.decode(one.value).id: one for _, one in applied.triggers}
                 for message in applied.messages:
                     side[message.topic].append(message.value)
-    audiences = {
+    for late in (entries[name] for name in withheld if name in entries):
+        for sent in outgoing([late], late.expires_ms + 1):
+            side[sent.topic].append(sent.value)
+    return Expected(
+        triggers=[entry.value for name, entry in entries.items() if name not in withheld],
+        withheld=withheld,
+        unknown=[name for name in withheld if name not in entries],
+        rows=dict(engine.commit().rows),
+        side=side,
+        audiences=audiences_of(engine, config),
+        pending=sum(journey.pending for journey in engine.counters.journeys.values()),
+        next_offset=engine.checkpoint.next_offset,
+    )
+
+
+def audiences_of(engine: Engine, config: Config) -> dict[str, set[bytes]]:
+    """Who holds each tag."""
+    return {
         tag.name: {user for user, _ in engine.holders(index)}
         for index, tag in enumerate(config.tags)
     }
-    pending = sum(journey.pending for journey in engine.counters.journeys.values())
-    return Expected(
-        triggers=triggers,
-        rows=dict(engine.commit().rows),
-        side=side,
-        audiences=audiences,
-        pending=pending,
-        next_offset=next_offset,
-    )
 
 
 def recorded(settings: KafkaSettings, partition: int) -> list[Polled]:

@@ -14,7 +14,7 @@ from typing import Any
 from config.load import PACKAGED
 from flows.simulate import SimulateOptions, simulate
 
-SETTINGS = {"ttl": "1h", "cooldown": "1s"}
+COOLDOWN = "1s"
 QUICKLY = {"s": "1s", "m": "1s", "h": "2s", "d": "3s"}
 TIMES = ("originalTimestamp", "timestamp", "sentAt", "receivedAt")
 AFTER = re.compile(r'^after( *)= "\d+([smhd])"', re.MULTILINE)
@@ -24,12 +24,14 @@ LAST_STAGE_SECONDS = 3.0
 """The latest stage after its journey's entry: see QUICKLY."""
 
 
-def write_quick_config(folder: Path) -> None:
-    """The packaged config, with stages due within seconds."""
-    shutil.copytree(PACKAGED, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+def write_quick_config(folder: Path, ttl: str = "1h") -> None:
+    """The packaged config, with stages due within seconds, and too late after `ttl`."""
+    ignored = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(PACKAGED, folder, ignore=ignored, dirs_exist_ok=True)
+    waits = {"ttl": ttl, "cooldown": COOLDOWN}
     for path in (folder / "journeys").glob("*.toml"):
         text = AFTER.sub(lambda found: f'after{found[1]}= "{QUICKLY[found[2]]}"', path.read_text())
-        text = WAITS.sub(lambda found: f'{found[1]}{found[2]}= "{SETTINGS[found[1]]}"', text)
+        text = WAITS.sub(lambda found: f'{found[1]}{found[2]}= "{waits[found[1]]}"', text)
         path.write_text(text)
 
 

@@ -27,16 +27,19 @@ SIDE_TOPICS = (SUPPRESSED_TOPIC, GOALS_TOPIC, TAGS_TOPIC, DEAD_LETTERS_TOPIC)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """Sums over all partitions; all but the first three should be 0.
+    """Sums over all partitions; all but the first four should be 0.
 
-    lost, twice, foreign, out_of_order: of the triggers that consumers of committed records see.
-    rows_differing: profiles that are missing, too many or not byte for byte as they should be.
+    lost, twice, foreign, out_of_order: of the triggers that consumers of committed records see, and
+    of those that the log says were withheld.
+    rows_differing: profiles that are missing, too many or not byte for byte as they should be;
+    unreadable: users without the readable one.
     side_missing, side_foreign: messages that are delivered at least once. waiting: triggers still
     in an outbox. behind: records that were not applied.
     """
 
     records: int = 0
     triggers: int = 0
+    withheld: int = 0
     users: int = 0
     lost: int = 0
     twice: int = 0
@@ -44,6 +47,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     out_of_order: int = 0
     rows_differing: int = 0
     holders_differing: int = 0
+    unreadable: int = 0
     side_missing: int = 0
     side_foreign: int = 0
     waiting: int = 0
@@ -53,7 +57,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
         """What is not 0 and should be."""
         return {
             name: count
-            for name in self.__struct_fields__[3:]
+            for name in self.__struct_fields__[4:]
             if (count := int(getattr(self, name)))
         }
 
@@ -61,11 +65,13 @@ class Verdict(Struct, frozen=True, kw_only=True):
 def verdict(config: Config, kafka: KafkaSettings, redis: RedisSettings, partitions: int) -> Verdict:
     """Judge a stopped engine by a replay of its log."""
     expected = [replayed(config, kafka, number, partitions) for number in range(partitions)]
-    assert not any(one.pending for one in expected), "the log ends before its last stage is due"
+    pending = [one.pending for one in expected]
+    assert not any(pending), f"the log ends before its last stage is due: {pending}"
     found = contents(kafka, (TRIGGERS_TOPIC, *SIDE_TOPICS), partitions)
     counts: Counter[str] = Counter()
     for number, one in enumerate(expected):
         counts.update(judged_triggers(one.triggers, found[TRIGGERS_TOPIC, number]))
+        counts.update(judged_withheld(one))
         counts.update(judged_profiles(one, redis, number, partitions))
     counts.update(judged_side(expected, found, partitions))
     counts["holders_differing"] = judged_audiences(expected, config, redis)
@@ -90,6 +96,15 @@ def judged_triggers(expected: Sequence[bytes], found: Sequence[bytes]) -> dict[s
     }
 
 
+def judged_withheld(expected: Expected) -> dict[str, int]:
+    """What the log says was withheld: each once, and only what was decided."""
+    return {
+        "withheld": len(expected.withheld),
+        "twice": len(expected.withheld) - len(set(expected.withheld)),
+        "foreign": len(expected.unknown),
+    }
+
+
 def judged_profiles(
     expected: Expected, redis: RedisSettings, partition: int, partitions: int
 ) -> dict[str, int]:
@@ -99,11 +114,15 @@ def judged_profiles(
     store.close()
     assert snapshot is not None, "nothing was ever committed"
     rows = dict(snapshot.rows)
+    reader = RedisReader(redis)
+    readable = list(reader.profiles(list(rows)))
+    reader.close()
     differing = {user for user, _ in rows.items() ^ expected.rows.items()}
     return {
         "records": expected.next_offset,
         "users": len(rows),
         "rows_differing": len(differing),
+        "unreadable": readable.count(None),
         "waiting": len(snapshot.outbox),
         "behind": expected.next_offset - snapshot.checkpoint.next_offset,
     }

@@ -13,11 +13,9 @@ from uuid import uuid4
 from confluent_kafka import Consumer, TopicPartition
 
 from config.load import load
-from connectors.kafka import KafkaBroker
 from connectors.kafka_producers import KafkaSideOutput
 from connectors.kafka_settings import KafkaSettings
 from connectors.log import LOG_TOPIC
-from flows.config_records import config_record, push
 from flows.produce import key_of
 from state.keys import partition_keys
 from state.redis_client import connect
@@ -51,16 +49,18 @@ class World:
         self.log = folder / f"{self.prefix}.log"
         self.log.touch()
         self._config = folder / f"{self.prefix}-config"
-        write_quick_config(self._config)
+        self.configure()
         self._nursery = nursery
-        # Who is killed while pushing the first config is a kind of its own.
-        record = config_record(self._config)
-        push(KafkaBroker(self.kafka).writer(), PARTITIONS, record)
+
+    def configure(self, ttl: str = "1h") -> None:
+        """Say, before the first engine starts, after how long a stage is too late to be sent."""
+        write_quick_config(self._config, ttl)
 
     def start(self, failpoint: str = "", *, partition: int | None = None) -> Engine:
         """Start an engine, `beckon run`, for all partitions or for one."""
         arguments = ["run", "--kafka", f"kafka://{self.kafka.servers}", "--prefix", self.prefix]
         arguments += ["--redis", f"{self.redis.address}?prefix={self.prefix}"]
+        arguments += ["--config", str(self._config)]
         if partition is not None:
             arguments += ["--processes", str(PARTITIONS), "--index", str(partition)]
         return self._nursery.start([*arguments, "--metrics", "off"], self.log, failpoint)
@@ -90,16 +90,25 @@ class World:
         code = engine.wait(STOP_SECONDS_MAX)
         assert code == 0, f"it ended with {code}:\n{self.tail()}"
 
-    def wait_until_settled(self, *engines: Engine) -> None:
-        """Until all partitions have been at the end of the log for longer than a stage waits."""
+    def wait_until_settled(self, engine: Engine) -> None:
+        """Until it has all partitions, and neither log nor commits move while a stage waits."""
         give_up_at = time.monotonic() + SETTLE_SECONDS_MAX
-        settled_at = time.monotonic()
+        settled_at, before = time.monotonic(), None
         while time.monotonic() - settled_at < LAST_STAGE_SECONDS + 1.5:
             assert time.monotonic() < give_up_at, f"it does not come to rest:\n{self.tail()}"
-            assert all(one.code() is None for one in engines), f"it ended:\n{self.tail()}"
-            if self.behind() > 0:
-                settled_at = time.monotonic()
+            assert engine.code() is None, f"it ended:\n{self.tail()}"
+            now = self._progress(engine)
+            if now != before or now is None:
+                settled_at, before = time.monotonic(), now
             time.sleep(LOOK_SECONDS)
+
+    def _progress(self, engine: Engine) -> list[int] | None:
+        """The ends of the log and of what is committed; None before it has all partitions."""
+        checkpoints = self._checkpoints()
+        owned = [one for one in checkpoints if f":{engine.pid}:" in one.owner]
+        if len(owned) < PARTITIONS:
+            return None
+        return [*self.log_ends(), *(one.next_offset for one in owned)]
 
     def start_and_wait(self) -> Engine:
         """Start an engine for all partitions; each has users in Redis, and sent a trigger, then."""
@@ -109,10 +118,6 @@ class World:
 
     def _has_sent(self) -> bool:
         return sum(bool(one.last_place) for one in self._checkpoints()) == PARTITIONS
-
-    def behind(self) -> int:
-        """Records of the log that no commit has passed."""
-        return sum(self.log_ends()) - sum(one.next_offset for one in self._checkpoints())
 
     def log_ends(self) -> list[int]:
         """The next offset of each partition of the log."""
