@@ -10,12 +10,13 @@ from functools import partial
 from random import Random
 
 from connectors.failpoints import FAILPOINTS
-from tests.chaos.world import PARTITIONS, World, until
+from tests.chaos.world import EVENTS_PER_SECOND, PARTITIONS, World, until
 from tests.servers import Server
 
 REACHED_SECONDS_MAX = 60.0
 LEASE_SECONDS = 3.2
 FROZEN_SECONDS = 20.0
+FLOOD_PER_SECOND = 4_000
 LATER_MS = 40
 """After so long what a dying process had handed to its clients is on its way."""
 
@@ -47,11 +48,12 @@ def _die_at(world: World, partition: int, deaths: Sequence[tuple[str, int]]) -> 
         assert code == -signal.SIGKILL, f"{name}: it ended with {code}:\n{world.tail()}"
 
 
-def killed(world: World, random: Random, times: int) -> int:
+def killed(world: World, random: Random, times: int, *, per_second: int = EVENTS_PER_SECOND) -> int:
     """An engine for each partition, killed at any moment."""
     lanes = range(PARTITIONS)
     lives = [[random.uniform(0.1, 2.5) for _ in range(lane, times, PARTITIONS)] for lane in lanes]
-    with world.traffic(random.randrange(1_000)), ThreadPoolExecutor(PARTITIONS) as pool:
+    traffic = world.traffic(random.randrange(1_000), per_second=per_second)
+    with traffic, ThreadPoolExecutor(PARTITIONS) as pool:
         for done in [pool.submit(_live_for, world, lane, lives[lane]) for lane in lanes]:
             done.result()
     return times
@@ -207,6 +209,7 @@ def kinds(broker: Server) -> dict[str, Kind]:
     return {
         **{f"killed at {name}": partial(killed_at, [name]) for name in FAILPOINTS},
         "killed anywhere": killed,
+        f"killed anywhere, {FLOOD_PER_SECOND:,}/s": partial(killed, per_second=FLOOD_PER_SECOND),
         "rival, one killed": rivals,
         "down too long": outages,
         "frozen, then woken": zombies,

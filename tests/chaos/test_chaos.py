@@ -50,10 +50,17 @@ def test_an_engine_may_die_at_every_step_of_the_protocol(world: World) -> None:
     [
         partial(kinds.killed, times=8),
         partial(kinds.zombies, times=1),
-        partial(kinds.redis_rolled_back, times=2, running=True),
+        partial(kinds.outages, times=2),
+        partial(kinds.redis_rolled_back, times=1, running=True),
         partial(kinds.redis_wiped, times=1),
     ],
-    ids=["killed anywhere", "frozen, then woken", "Redis rolled back", "Redis wiped"],
+    ids=[
+        "killed anywhere",
+        "frozen, then woken",
+        "down too long",
+        "Redis rolled back",
+        "Redis wiped",
+    ],
 )
 def test_whatever_happens_each_trigger_is_sent_once_and_in_order(
     kind: partial[int], world: World
