@@ -58,6 +58,8 @@ class LiveParts(Struct, frozen=True, kw_only=True):
     side: SideOutput
     metrics: PartitionMetrics
     released: Callable[[], None]
+    rebuild: bool = False
+    """Where profiles are lost, make them anew from the log; what was relayed is not sent again."""
 
 
 def open_partition(parts: LiveParts) -> LivePartition:
@@ -79,7 +81,7 @@ def open_partition(parts: LiveParts) -> LivePartition:
 def check_together(parts: LiveParts, snapshot: Snapshot | None, relayed: Place | None) -> None:
     """Refuse to go on where either the profiles or the note of what was relayed is lost."""
     where = f"partition {parts.partition}"
-    if snapshot is None and relayed is not None:
+    if snapshot is None and relayed is not None and not parts.rebuild:
         raise StoreError(
             where,
             expected="profiles beside the note of what was relayed",

@@ -39,6 +39,11 @@ BECKON = (sys.executable, "-P", "-m", "flows.cli")
     help="Processes that share the partitions.",
 )
 @click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Make lost profiles anew from the log; what was relayed is not sent again.",
+)
+@click.option(
     "--index",
     type=click.IntRange(0, 63),
     help="Run only this one of the processes (from 0 on), as where they are on several machines.",
@@ -65,6 +70,7 @@ def run(
         config_directory=config_directory,
         index=index or 0,
         processes=processes,
+        rebuild=chosen["rebuild"],
         metrics=address(chosen["metrics"]),
     )
     if processes == 1 or index is not None:

@@ -58,6 +58,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     config_directory: Path | None
     index: int = 0
     processes: int = 1
+    rebuild: bool = False
     metrics: Address | None = None
 
 
@@ -83,7 +84,7 @@ def run_process(options: RunOptions) -> int:
     gc.set_threshold(*GC_THRESHOLDS)
     own = [one for one in range(partitions) if one % options.processes == options.index]
     metrics = Metrics(partitions)
-    opened = partial(open_run, broker, store, metrics)
+    opened = partial(open_run, broker, store, metrics, options.rebuild)
     worker = Worker(own, opened, now_ms, tell_of, metrics)
     with stopping(worker.stop.set), telling(options, worker, metrics, own):
         tell(f"running partitions {own}")
@@ -126,7 +127,7 @@ def telling(
 
 
 def open_run(
-    broker: KafkaBroker, store: RedisStore, metrics: Metrics, partition: int
+    broker: KafkaBroker, store: RedisStore, metrics: Metrics, rebuild: bool, partition: int
 ) -> LivePartition | None:
     """Take a partition and open its run; None while another owner has it."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
@@ -145,6 +146,7 @@ def open_run(
             side=broker.side_output(),
             metrics=PartitionMetrics(metrics, partition, now_ms),
             released=partial(store.release, partition, owner),
+            rebuild=rebuild,
         )
     )
 

@@ -11,6 +11,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from config.load import load
 from config.schema import Config
@@ -69,20 +70,29 @@ def opened(
     now_ms: Callable[[], int] = lambda: 0,
 ) -> LivePartition:
     """A run that relays by a wall clock of its own; by default nothing is ever too late."""
-    return open_partition(
-        LiveParts(
-            partition=partition,
-            partitions=PARTITIONS,
-            owner=owner,
-            store=store,
-            reader_from=lambda offset: broker.reader(partition, offset),
-            config_at=lambda offset: config_in(broker, partition, offset),
-            writer=broker.writer(),
-            relay=broker.relay(partition),
-            side=broker.side_output(),
-            metrics=PartitionMetrics(Metrics(PARTITIONS), partition, now_ms),
-            released=lambda: None,
-        )
+    return open_partition(parts_of(broker, store, partition, owner, now_ms))
+
+
+def parts_of(
+    broker: MemoryBroker,
+    store: MemoryStore,
+    partition: int,
+    owner: str,
+    now_ms: Callable[[], int] = lambda: 0,
+) -> LiveParts:
+    """What `opened` opens."""
+    return LiveParts(
+        partition=partition,
+        partitions=PARTITIONS,
+        owner=owner,
+        store=store,
+        reader_from=lambda offset: broker.reader(partition, offset),
+        config_at=lambda offset: config_in(broker, partition, offset),
+        writer=broker.writer(),
+        relay=broker.relay(partition),
+        side=broker.side_output(),
+        metrics=PartitionMetrics(Metrics(PARTITIONS), partition, now_ms),
+        released=lambda: None,
     )
 
 
@@ -218,6 +228,20 @@ def test_a_config_pushed_into_the_log_is_in_force_from_its_record_on(
     assert [json.loads(one)["id"] for one in outcomes[0]] == [
         json.loads(one)["id"] for one in outcomes[1]
     ]
+
+
+def test_profiles_are_made_anew_from_the_log_when_asked_and_nothing_is_sent_again(
+    messages: list[tuple[int, int, bytes]],
+) -> None:
+    broker, kept = played(messages, None)
+    sent = list(broker.triggers[0])
+    store = MemoryStore(partitions=PARTITIONS)
+    run = open_partition(replace(parts_of(broker, store, 0, "second"), rebuild=True))
+    while run.step(broker.now_ms):
+        pass
+    run.close(broker.now_ms)
+    assert broker.triggers[0] == sent
+    assert profiles(store, 0) == profiles(kept, 0)
 
 
 def test_an_engine_that_was_down_for_days_sends_no_flood(
