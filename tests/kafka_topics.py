@@ -6,10 +6,9 @@ import time
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from connectors.kafka_reader import KafkaReader
 from connectors.kafka_settings import KafkaSettings
 from connectors.kafka_topics import create_topics
-from connectors.log import Polled
+from connectors.log import LogReader, Polled
 
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.01
@@ -65,7 +64,7 @@ def write_events(settings: KafkaSettings, values: list[bytes | None], partition:
 
 
 def poll_until_idle(
-    reader: KafkaReader, count_max: int = 1000, *, record_count: int = 0
+    reader: LogReader, count_max: int = 1000, *, record_count: int = 0
 ) -> list[Polled]:
     """Polls until `record_count` records have come and the end of the log was reached.
 
@@ -82,4 +81,4 @@ def poll_until_idle(
             return found
         else:
             time.sleep(LOOK_SECONDS)
-    raise AssertionError(f"the log's end was not reached in time: {reader.last_error}")
+    raise AssertionError(f"the log's end was not reached in time; {record_count} records missing")

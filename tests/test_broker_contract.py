@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -10,9 +9,15 @@ import pytest
 
 from connectors.events import RawBatch
 from connectors.kafka import KafkaBroker
-from connectors.log import ControlRecord, Fenced, LogReader, OutboxEntry, Polled
+from connectors.log import ControlRecord, Fenced, OutboxEntry, Polled
 from connectors.memory_broker import MemoryBroker
-from tests.kafka_topics import PATIENCE_SECONDS, values_of, with_topics, write_events
+from tests.kafka_topics import (
+    PATIENCE_SECONDS,
+    poll_until_idle,
+    values_of,
+    with_topics,
+    write_events,
+)
 
 PARTITIONS = 2
 
@@ -65,22 +70,6 @@ def told(polled: Polled) -> list[tuple[int, str, bytes]]:
     return found
 
 
-def read(reader: LogReader, record_count: int, count_max: int = 100) -> list[Polled]:
-    """Polls until so many records have come and the reader is idle."""
-    found = []
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < give_up_at:
-        polled = reader.poll(count_max)
-        record_count -= polled.record_count
-        if polled.record_count:
-            found.append(polled)
-        elif record_count <= 0 and polled.next_offset == polled.end_offset:
-            return found
-        else:
-            time.sleep(0.01)
-    raise AssertionError(f"{record_count} records are missing")
-
-
 @pytest.mark.parametrize("count_max", [1, 2, 100])
 def test_events_and_control_records_are_read_in_the_order_they_were_written(
     tried: Tried, count_max: int
@@ -91,7 +80,7 @@ def test_events_and_control_records_are_read_in_the_order_they_were_written(
     writer.flush(PATIENCE_SECONDS)
     tried.write(1, [b"c"])
     reader = tried.broker.reader(1, 0)
-    polls = read(reader, 4, count_max)
+    polls = poll_until_idle(reader, count_max, record_count=4)
     assert [record for polled in polls for record in told(polled)] == [
         (0, "", b"a"),
         (1, "", b"b"),
@@ -107,7 +96,7 @@ def test_a_reader_begins_at_its_offset_and_sees_its_partition_alone(tried: Tried
     tried.write(0, [b"a", b"b", b"c"])
     tried.write(1, [b"x"])
     reader = tried.broker.reader(0, 2)
-    (polled,) = read(reader, 1)
+    (polled,) = poll_until_idle(reader, record_count=1)
     assert told(polled) == [(2, "", b"c")]
     reader.close()
 
@@ -115,7 +104,7 @@ def test_a_reader_begins_at_its_offset_and_sees_its_partition_alone(tried: Tried
 def test_a_batch_says_the_log_time_of_each_record(tried: Tried) -> None:
     tried.write(0, [b"a", b"b"])
     reader = tried.broker.reader(0, 0)
-    for polled in read(reader, 2):
+    for polled in poll_until_idle(reader, record_count=2):
         for piece in polled.pieces:
             assert isinstance(piece, RawBatch)
             assert piece.log_ms is not None
