@@ -7,11 +7,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/set-up-for-this-lock
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup servers demo test lint bench chaos pages lock
+.PHONY: help setup servers demo test lint bench bench-live bench-models chaos pages lock
 .DEFAULT_GOAL := help
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP)  ## make .venv with the pinned dependencies (the other verbs do it when needed)
 
@@ -39,7 +39,13 @@ lint: $(STAMP)  ## ruff and mypy
 bench: $(STAMP)  ## measure speed and memory (some minutes); docs/benchmarks.md has our figures
 	$(BIN)/python -m bench
 
-chaos: $(STAMP) servers  ## kill the engine, Redis and the broker, hundreds of times (10 minutes)
+bench-live: $(STAMP) servers  ## the same of the live engine, on a real Kafka and Redis (half an hour)
+	$(BIN)/python -m bench.live
+
+bench-models: $(STAMP)  ## how good propensities are on a real shop (ten minutes; needs BECKON_DATA)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m bench.models
+
+chaos: $(STAMP) servers  ## kill the engine, Redis and the broker, hundreds of times (25 minutes)
 	$(BIN)/python -m tests.chaos
 
 pages: $(STAMP)  ## write again what is generated: schemas, tables of the docs, contracts

@@ -150,7 +150,7 @@ def called_off(at_ms: int, first_offset: int) -> RawBatch:
 def _raw_batch(who: list[tuple[int, int]], at_ms: int, first_offset: int) -> RawBatch:
     """One message each for (number in the log, user)."""
     at = _instant(at_ms).encode()
-    return _records([_message(number, user, at) for number, user in who], at_ms, first_offset)
+    return _records([message(number, user, at) for number, user in who], at_ms, first_offset)
 
 
 def _records(values: list[bytes], at_ms: int, first_offset: int) -> RawBatch:
@@ -177,7 +177,7 @@ def _track(event: str, properties: dict[str, object], message_id: str, at: str) 
     )
 
 
-def _message(number: int, user: int, at: bytes) -> bytes:
+def message(number: int, user: int, at: bytes) -> bytes:
     """Message `number` of the log, about 380 bytes.
 
     A user always comes back to the same few items and the same cart: so what is remembered of users

@@ -17,6 +17,8 @@ class Shop(Struct, frozen=True, kw_only=True):
     users: int
     days: int
     seed: int = 1
+    broken: float = 0.001
+    """The share of messages that are none."""
 
 
 def folder() -> Path:
@@ -28,11 +30,12 @@ def folder() -> Path:
 
 def simulated_log(shop: Shop) -> Path:
     """The shop's log, made by `beckon simulate` unless it is there."""
-    name = f"{shop.users}-users-{shop.days}-days-{shop.seed}-{_simulator_digest()}.jsonl"
-    path = folder() / name
+    what = f"{shop.users}-users-{shop.days}-days-{shop.seed}-{shop.broken:g}"
+    path = folder() / f"{what}-{_simulator_digest()}.jsonl"
     if not path.exists():
         options = ("--users", str(shop.users), "--days", str(shop.days), "--seed", str(shop.seed))
-        run(*BECKON, "simulate", *options, "--out", str(path))
+        broken = ("--broken", str(shop.broken))
+        run(*BECKON, "simulate", *options, *broken, "--out", str(path))
     return path
 
 

@@ -16,7 +16,7 @@ _ABOUT = (
     "do is told in docs/triggers.md."
 )
 _KEY = "The user's id, the same as `subject`: what concerns a user stays in order."
-_LOST_KEY = "The key of the record that cannot be used, if it has one."
+_LOST_KEY = "None: a letter is in the partition of the same number as its record."
 
 
 def asyncapi_document(examples: Mapping[str, Any]) -> Schema:

@@ -161,7 +161,12 @@ FIELDS: dict[type[Struct], dict[str, Field]] = {
     DeadLetterLine: {
         "reason": _field("Why the record cannot be used.", enum=list(DEAD_LETTER_MEANINGS)),
         "detail": _field("Where in the record, what was expected there, and what came."),
+        "partition": _field(
+            "Partition of the log that holds the record. Only in the topic.", minimum=0
+        ),
         "offset": _field("Offset of the record in the log.", minimum=0),
+        "time": _instant("When the broker took the record. Only in the topic."),
+        "version": _name("Digest of the config by which it cannot be used. Only in the topic."),
         "value": _field("The record as it came, when it is UTF-8."),
         "value_base64": _field(
             "The record as it came, in base64, when it is not UTF-8.", contentEncoding="base64"

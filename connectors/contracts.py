@@ -33,8 +33,9 @@ class Message(Struct, frozen=True, kw_only=True):
 
     output: the output of a replay that has it. event_type: its CloudEvents type; None: it is no
     CloudEvent. body: the type of its data, or of the whole message if it is no CloudEvent. without:
-    fields that this kind never has. either: fields of which it has exactly one; it has all others.
-    known: fields of it that are never null.
+    fields that this kind never has. either: fields of which it has exactly one. live_only: fields
+    that it has in a topic and lacks in a file; it has all others. known: fields of it that are
+    never null.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Message(Struct, frozen=True, kw_only=True):
     body: type[Struct]
     without: tuple[str, ...] = ()
     either: tuple[str, ...] = ()
+    live_only: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
 
 
@@ -102,10 +104,11 @@ MESSAGES = (
         topic="beckon.dead-letters",
         output="dead_letters",
         about="A record of the log that cannot be used, whole, with the reason. No CloudEvent.",
-        delivery="At least once; `offset` tells one from another.",
+        delivery="At least once; `partition` and `offset` tell one from another.",
         event_type=None,
         body=DeadLetterLine,
         either=("value", "value_base64"),
+        live_only=("partition", "time", "version"),
     ),
 )
 """All that leaves Beckon, each kind on a topic of its own."""
@@ -148,7 +151,8 @@ def _object_schema(struct: type[Struct], message: Message) -> Schema:
         field = FIELDS[struct][name]
         properties[name] = {"description": field.about} | _schema(kind, message) | field.more
     schema: Schema = {"type": "object", "properties": properties}
-    schema["required"] = [name for name in properties if name not in message.either]
+    spared = (*message.either, *message.live_only)
+    schema["required"] = [name for name in properties if name not in spared]
     if message.either and struct is message.body:
         schema["oneOf"] = [{"required": [name]} for name in message.either]
     return schema

@@ -30,12 +30,26 @@ _TYPE_PHRASES = {
 _LINE_PHRASES = (_A_TEXT, _A_NUMBER, _A_NUMBER, _A_TEXT)
 
 
+class PlacedLetter(DeadLetter, frozen=True, kw_only=True):
+    """A dead letter of a live log: also its partition, its log time, and the config's version."""
+
+    partition: int
+    log_ms: int
+    version: str
+
+
 class DeadLetterLine(Struct, frozen=True, kw_only=True):
-    """A dead letter as it leaves, in JSON: its value as text, or in base64 if it is not UTF-8."""
+    """A dead letter as it leaves, in JSON: its value as text, or in base64 if it is not UTF-8.
+
+    Of a file's record partition, time and version are not told.
+    """
 
     reason: str
     detail: str
+    partition: int | UnsetType = UNSET
     offset: int
+    time: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
     value: str | UnsetType = UNSET
     value_base64: str | UnsetType = UNSET
 

@@ -30,6 +30,10 @@ class KafkaBroker:
         """A relay of a partition's triggers."""
         return KafkaRelay(self._settings, partition)
 
-    def side_output(self) -> KafkaSideOutput:
-        """A sender of what is delivered at least once."""
-        return KafkaSideOutput(self._settings)
+    def side_output(self, partition: int = -1) -> KafkaSideOutput:
+        """A sender of what is delivered at least once, to one partition; -1: to that of each key.
+
+        What a partition of the log brings about is keyed by users, who are in the partition of the
+        same number of each topic; what has no key, such as a dead letter, stays with it so, too.
+        """
+        return KafkaSideOutput(self._settings, partition)

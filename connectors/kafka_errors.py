@@ -11,10 +11,17 @@ FENCED_CODES = frozenset(
 )
 """Another producer with our transactional id has begun since."""
 
+TIMED_OUT = frozenset({KafkaError._TIMED_OUT, KafkaError._IN_PROGRESS, KafkaError._CONFLICT})
+"""A call did not come back in time, or an earlier one of the same kind still goes on."""
+
+ELSEWHERE = (
+    "start the broker (as `docker compose up` does), or see to --kafka (host, port) and "
+    "--kafka-options (TLS, password)"
+)
 FIXES = {
-    KafkaError._ALL_BROKERS_DOWN: "see that the broker runs and that host and port are right",
-    KafkaError._TRANSPORT: "see that the broker runs and that host and port are right",
-    KafkaError._RESOLVE: "see that the broker's host name is right",
+    KafkaError._ALL_BROKERS_DOWN: ELSEWHERE,
+    KafkaError._TRANSPORT: ELSEWHERE,
+    KafkaError._RESOLVE: "see that --kafka names the right host",
     KafkaError._TIMED_OUT: "see that the broker runs and is not overloaded",
     KafkaError._MSG_TIMED_OUT: "see that the broker runs and is not overloaded",
     KafkaError._AUTHENTICATION: "see to sasl.username, sasl.password and sasl.mechanism",
@@ -26,7 +33,7 @@ FIXES = {
     KafkaError.GROUP_AUTHORIZATION_FAILED: "have the broker allow this user the group",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "have the broker allow this user to do this",
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "have the broker allow this user the "
-    "transactional ids beckon-relay-*",
+    "transactional ids beckon-relay-* and beckon-redrive-*",
     KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's max.message.bytes: beckon topics check",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connectors.kafka_errors import BrokerError, broker_error, cause
@@ -14,8 +16,15 @@ PARTITIONER = "murmur2_random"
 CLIENT_BYTES_MAX = 8_000_000
 """What the client lets pass; the topic's own limit decides. A dead letter holds a whole record."""
 
+SILENT = logging.getLogger("beckon.kafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
+"""Takes what a producer prints at the very worst (another fenced it): that comes as an error."""
+
 ROOM_SECONDS_MAX, ROOM_LOOKS_MAX = 10.0, 100
-PRODUCE_SETTINGS: dict[str, str | int | float | bool] = {
+ProducerSetting = str | int | float | bool | logging.Logger
+PRODUCE_SETTINGS: dict[str, ProducerSetting] = {
+    "logger": SILENT,
     "acks": "all",
     "enable.idempotence": True,
     "partitioner": PARTITIONER,
@@ -121,13 +130,15 @@ class KafkaWriter:
 class KafkaSideOutput:
     """See `connectors.log.SideOutput`."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, partition: int = -1) -> None:
         self._settings = settings
+        self._partition = partition
         self._producer = Acknowledged(settings, linger_ms=5)
 
     def produce(self, topic: str, key: bytes | None, value: bytes) -> None:
         """See `SideOutput.produce`."""
-        self._producer.produce(self._settings.topic(topic), value, key=key)
+        name = self._settings.topic(topic)
+        self._producer.produce(name, value, key=key, partition=self._partition)
 
     def flush(self, seconds: float) -> None:
         """See `SideOutput.flush`."""

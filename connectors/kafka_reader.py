@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from confluent_kafka import (
     TIMESTAMP_LOG_APPEND_TIME,
@@ -13,6 +14,7 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
+from msgspec import Struct
 
 from connectors.events import RawBatch
 from connectors.kafka_errors import BrokerError, broker_error, cause, plainly
@@ -23,6 +25,11 @@ WATERMARK_SECONDS = 5.0
 QUEUE_KILOBYTES = 16_384
 """Records that wait in the client, per partition. More costs memory and, measured, gains nothing;
 with 4 MB the client's thread cost 20 % more per record."""
+
+STATISTICS_MS = 1_000
+SILENT_MICROSECONDS = 1_500 * 1_000
+"""How often the client tells how its brokers are; one that has a fetch to answer and did not for so
+long is silent: a fetch that brings nothing is answered after a tenth of a second."""
 
 READ_SETTINGS: dict[str, str | int | float | bool] = {
     "isolation.level": "read_committed",
@@ -52,6 +59,23 @@ _REFUSALS = frozenset(
 """Errors that trying again does not mend; the client itself tries again after all others."""
 
 
+class BrokerStatistics(Struct):
+    """What the client knows of a broker.
+
+    rxidle: microseconds since it last answered, -1 before it did. toppars: the partitions that are
+    fetched from it.
+    """
+
+    rxidle: int
+    toppars: dict[str, msgspec.Raw]
+
+
+class Statistics(Struct):
+    """What the client tells of itself, as far as it is read here."""
+
+    brokers: dict[str, BrokerStatistics]
+
+
 class KafkaReader:
     """See `connectors.log.LogReader`. It is of no consumer group and commits nothing to Kafka.
 
@@ -68,9 +92,14 @@ class KafkaReader:
         self._topic = settings.topic(topic)
         self._partition = TopicPartition(self._topic, partition, next_offset)
         self._next_offset = next_offset
-        self._end_seen = False
+        self._end_seen = self._heard = False
         self.last_error = ""
-        self._consumer = Consumer({**reader_settings(settings), "error_cb": self._complain})
+        told = {
+            "error_cb": self._complain,
+            "stats_cb": self._take_statistics,
+            "statistics.interval.ms": STATISTICS_MS,
+        }
+        self._consumer = Consumer({**reader_settings(settings), **told})
         self._consumer.assign([self._partition])
 
     def poll(self, count_max: int) -> Polled:
@@ -89,11 +118,13 @@ class KafkaReader:
         pieces = pieces_of(messages, self._where()) if messages else []
         if messages:
             self._next_offset = max(self._next_offset, _offset(messages[-1]) + 1)
+        heard, self._heard = self._heard or bool(messages), False
         return Polled(
             pieces=pieces,
             record_count=len(messages),
             next_offset=self._next_offset,
             end_offset=self._end_offset(),
+            heard=heard,
         )
 
     def close(self) -> None:
@@ -111,7 +142,7 @@ class KafkaReader:
                 self.last_error = ""
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._next_offset = max(self._next_offset, _offset(message))
-                self._end_seen = True
+                self._end_seen = self._heard = True
             elif error.code() in _OFFSET_LOST:
                 raise self._offset_is_gone()
             elif error.fatal() or error.code() in _REFUSALS:
@@ -122,6 +153,12 @@ class KafkaReader:
 
     def _complain(self, error: KafkaError) -> None:
         self.last_error = plainly(error)
+
+    def _take_statistics(self, text: str) -> None:
+        brokers = msgspec.json.decode(text, type=Statistics).brokers.values()
+        if any(one.toppars and 0 <= one.rxidle < SILENT_MICROSECONDS for one in brokers):
+            self._heard = True
+            self.last_error = ""
 
     def _end_offset(self) -> int:
         """Where the log ends, as far as it can be read; -1 before the broker has said so."""

@@ -14,12 +14,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented,
 )
 from msgspec import Struct
 
-from connectors.kafka_errors import BrokerError, broker_error, cause
+from config.problems import nearest_name
+from connectors.kafka_errors import FIXES, BrokerError, broker_error, cause
 from connectors.kafka_settings import KafkaSettings
 from connectors.log import (
     DEAD_LETTERS_TOPIC,
     GOALS_TOPIC,
     LOG_TOPIC,
+    REDRIVEN_TOPIC,
     RELAYED_TOPIC,
     SUPPRESSED_TOPIC,
     TAGS_TOPIC,
@@ -75,12 +77,18 @@ TOPICS = (
         about="records that cannot be used",
         demanded={"cleanup.policy": "delete"},
         at_least={"max.message.bytes": LETTER_BYTES},
+        first={"retention.ms": str(30 * DAY_MS)},
     ),
     Topic(
         name=RELAYED_TOPIC,
         about="notes of the last place relayed",
         demanded={"cleanup.policy": "compact"},
         first={"segment.ms": str(DAY_MS)},
+    ),
+    Topic(
+        name=REDRIVEN_TOPIC,
+        about="notes of the dead letters re-driven",
+        demanded={"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
     ),
 )
 """All topics of Beckon; each has as many partitions as the log."""
@@ -93,7 +101,7 @@ def create_topics(settings: KafkaSettings, *, partitions: int, replicas: int) ->
         BrokerError: the broker cannot be reached or refuses.
     """
     admin = AdminClient(settings.connection())
-    there = _topics(settings, admin)
+    there = _topics(settings)
     missing = [topic for topic in TOPICS if settings.topic(topic.name) not in there]
     if not missing:
         return []
@@ -127,7 +135,7 @@ def check_topics(settings: KafkaSettings) -> list[str]:
         BrokerError: the broker cannot be reached or refuses.
     """
     admin = AdminClient(settings.connection())
-    there = _topics(settings, admin)
+    there = _topics(settings)
     expected = there.get(settings.topic(LOG_TOPIC))
     problems: list[str] = []
     for topic in TOPICS:
@@ -148,7 +156,21 @@ def log_partitions(settings: KafkaSettings) -> int:
     """
     if problems := check_topics(settings):
         raise BrokerError("\n".join(problems))
-    return _topics(settings, AdminClient(settings.connection()))[settings.topic(LOG_TOPIC)]
+    return _topics(settings)[settings.topic(LOG_TOPIC)]
+
+
+def topic_partitions(settings: KafkaSettings, topic: str) -> int:
+    """How many partitions a topic has, whatever its settings.
+
+    Raises:
+        BrokerError: there is no such topic, or the broker cannot be reached.
+    """
+    name, there = settings.topic(topic), _topics(settings)
+    if name not in there:
+        known = nearest_name(name, list(there))
+        hint = f"did you mean {known}?" if known else "see that its name is right"
+        raise BrokerError(f"{settings.servers}: expected a topic {name}, got none; {hint}")
+    return there[name]
 
 
 def partition_problems(
@@ -186,13 +208,18 @@ def setting_problems(settings: KafkaSettings, topic: Topic, found: Mapping[str, 
     ]
 
 
-def _topics(settings: KafkaSettings, admin: AdminClient) -> dict[str, int]:
+def _topics(settings: KafkaSettings) -> dict[str, int]:
     """How many partitions each topic of the broker has."""
+    complaints: list[KafkaError] = []
+    admin = AdminClient({**settings.connection(), "error_cb": complaints.append})  # type: ignore[dict-item]  # its types leave callbacks out
     try:
         topics = admin.list_topics(timeout=ANSWER_SECONDS).topics
         return {name: len(topic.partitions) for name, topic in topics.items()}
     except KafkaException as exception:
-        raise broker_error(settings, "listing the topics", cause(exception)) from exception
+        # The call only knows that nobody answered; why, the client says beside it.
+        admin.poll(0)
+        error = next((one for one in complaints if one.code() in FIXES), cause(exception))
+        raise broker_error(settings, "asking for the topics", error) from exception
 
 
 def _settings_of(settings: KafkaSettings, admin: AdminClient, name: str) -> dict[str, str]:

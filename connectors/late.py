@@ -36,6 +36,11 @@ class Trigger(CloudEvent, frozen=True, kw_only=True, gc=False, forbid_unknown_fi
 _trigger = msgspec.json.Decoder(Trigger)
 
 
+def trigger_of(line: bytes) -> Trigger:
+    """The trigger of a line."""
+    return _trigger.decode(line)
+
+
 def is_late(entry: OutboxEntry, now_ms: int) -> bool:
     """Whether a trigger may no longer be sent: after its `expirytime`."""
     return now_ms > entry.expires_ms
@@ -52,8 +57,8 @@ def outgoing(entries: Sequence[OutboxEntry], now_ms: int) -> list[Outgoing]:
     return messages
 
 
-def _withheld(entry: OutboxEntry) -> list[Outgoing]:
-    trigger = _trigger.decode(entry.value)
+def too_late(trigger: Trigger) -> bytes:
+    """The line of the suppressed stage that goes out in a trigger's stead."""
     data, instance = trigger.data, trigger.data.instance
     name = decision_id(
         SUPPRESSED,
@@ -70,9 +75,14 @@ def _withheld(entry: OutboxEntry) -> list[Outgoing]:
         expirytime=UNSET,
         data=replace(data, reason=TOO_LATE, channel=None),
     )
+    return encode(suppressed)
+
+
+def _withheld(entry: OutboxEntry) -> list[Outgoing]:
+    trigger = trigger_of(entry.value)
     note = Withheld(subject=trigger.subject, id=trigger.id, place=msgspec.Raw(entry.place))
     return [
-        Outgoing(topic=SUPPRESSED_TOPIC, key=entry.key, value=encode(suppressed)),
+        Outgoing(topic=SUPPRESSED_TOPIC, key=entry.key, value=too_late(trigger)),
         Outgoing(
             topic=LOG_TOPIC, key=entry.key, value=msgspec.json.encode(note), control="withheld"
         ),

@@ -17,7 +17,7 @@ ControlKind = Literal["tick", "config", "withheld"]
 CONTROL_HEADER = "beckon-control"
 CONTROL_KINDS: tuple[ControlKind, ...] = ("tick", "config", "withheld")
 
-LOG_TOPIC, RELAYED_TOPIC = "events", "relayed"
+LOG_TOPIC, RELAYED_TOPIC, REDRIVEN_TOPIC = "events", "relayed", "redriven"
 TRIGGERS_TOPIC, SUPPRESSED_TOPIC, GOALS_TOPIC = "triggers", "suppressed", "goals"
 TAGS_TOPIC, DEAD_LETTERS_TOPIC = "tags", "dead-letters"
 """Names of topics, behind the prefix and a dot."""
@@ -36,13 +36,15 @@ class Polled(Struct, frozen=True, kw_only=True):
     """What one poll of a partition brought, in log order.
 
     `end_offset`: where the log ended when the broker last said so; `next_offset` of an idle reader
-    equals it.
+    equals it. `heard`: the broker has answered since the last poll, be it that there is nothing; of
+    one that is well this holds each second or two.
     """
 
     pieces: list[RawBatch | ControlRecord]
     record_count: int
     next_offset: int
     end_offset: int
+    heard: bool = True
 
 
 class OutboxEntry(Struct, frozen=True, array_like=True):

@@ -51,8 +51,8 @@ class MemoryBroker:
         """A relay of a partition's triggers."""
         return MemoryRelay(self, partition)
 
-    def side_output(self) -> MemorySideOutput:
-        """A sender of what is delivered at least once."""
+    def side_output(self, partition: int = -1) -> MemorySideOutput:
+        """A sender of what is delivered at least once; in memory its topics have no partitions."""
         return MemorySideOutput(self)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
@@ -14,6 +14,7 @@ SUPPRESSED = "beckon.suppressed"
 GOAL = "beckon.goal"
 TAG = "beckon.tag"
 _EPOCH = datetime(1970, 1, 1)
+_EPOCH_UTC = _EPOCH.replace(tzinfo=UTC)
 
 
 class Instance(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
@@ -111,6 +112,17 @@ def instant_text(at_ms: int) -> str:
     minutes, rest = divmod(at_ms, 60_000)
     second, ms = divmod(rest, 1000)
     return f"{_minute_text(minutes)}:{second:02}.{ms:03}Z"
+
+
+def instant_ms(text: str) -> int:
+    """The instant of a text in ISO 8601, UTC unless it says otherwise; raises `ValueError`.
+
+    >>> instant_ms("2026-01-01T01:00:00.123+01:00")
+    1767225600123
+    """
+    moment = datetime.fromisoformat(text)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH_UTC) // timedelta(milliseconds=1)
 
 
 @lru_cache(maxsize=16_384)

@@ -8,14 +8,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from flows.kafka_commands import topics
+from flows.kafka_commands import OPTIONS_OPTION, topics
+from flows.letter_commands import dead_letters
 from flows.live_commands import config, produce, run
+from flows.option_types import instant
+from flows.range_commands import range_options, read
 from flows.redis_commands import profile, redis_option, state_group
 
 OUTPUT_NAMES = ("triggers", "decisions", "tags", "profiles", "dead_letters")
@@ -46,19 +48,6 @@ def main() -> None:
     sys.exit(run_command(beckon, sys.argv[1:]))
 
 
-def instant(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
-    """An ISO 8601 time (UTC unless it says otherwise) in ms since 1970; None without a text."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        example = "2026-11-21T09:00:00Z"
-        raise click.BadParameter(f"expected a time like {example}, got {text!r}") from error
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(aware.timestamp() * 1000)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="beckon", message="%(prog)s %(version)s")
 def beckon() -> None:
@@ -70,6 +59,8 @@ def beckon() -> None:
 
 
 beckon.add_command(topics)
+beckon.add_command(dead_letters)
+beckon.add_command(read)
 beckon.add_command(profile)
 beckon.add_command(state_group)
 beckon.add_command(run)
@@ -204,24 +195,33 @@ def simulate(out: str, truth: str | None, **chosen: Any) -> None:
 @click.option(
     "--batch", "batch_size", type=click.IntRange(1, 1_000_000), default=20_000, show_default=True
 )
-@click.option("--partitions", type=click.IntRange(1, 1_024), default=1, show_default=True)
+@click.option("--partitions", type=click.IntRange(1, 1_024), help="Of files.  [default: 1]")
+@OPTIONS_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def replay(config_directory: Path | None, as_json: bool, **given: Any) -> int:
     """Replay recorded events and write what Beckon decides; files that end in .gz, .xz, .zst too.
 
     EVENTS are Segment messages, one JSON object a line; "-" is standard input, and as an output
     standard output. Several files are one log.
+
+    Or a range of the live log, kafka://HOST:PORT/beckon.events?from=TIME&to=TIME: without from= all
+    of it, without to= up to now. Without --config the configs in the log are in force.
     """
     gc.disable()  # `run_replay` enables it: importing makes no garbage, and looking for it is slow
     from config.load import load
-    from flows.console import Start, close, run_replay
+    from flows.console import Start, close, run_range_replay, run_replay
     from flows.replay import ReplayOptions
 
     start = Start.of_process()
     outputs = {name: path for name in OUTPUT_NAMES if (path := given.pop(name)) is not None}
     check_paths(given["events"], list(outputs.values()), as_json)
-    options = ReplayOptions(config=load(config_directory), outputs=outputs, **given)
-    summary = run_replay(options, start)
+    if (ranged := range_options(given, config_directory, outputs)) is not None:
+        summary = run_range_replay(ranged, start)
+    else:
+        given = given | {"partitions": given["partitions"] or 1}
+        given.pop("kafka_options")
+        options = ReplayOptions(config=load(config_directory), outputs=outputs, **given)
+        summary = run_replay(options, start)
     return close(summary, as_json=as_json, on_stderr="-" in outputs.values())
 
 

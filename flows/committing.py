@@ -39,6 +39,8 @@ class Committing:
         self._failed = False
         self.stored_count = self.relayed_count = 0
         """How many entries were stored, or are about to be; how many of them were relayed."""
+        self.stored_offset = self.stored_at_ms = self.relayed_at_ms = 0
+        """Up to which offset the log is stored; when a commit and a relay were taken last."""
 
     @property
     def waiting_count(self) -> int:
@@ -94,6 +96,8 @@ class Committing:
             began_ms = self._metrics.now_ms()
             self._store.commit(commit)
             failpoint("committed")
+            self.stored_offset = commit.checkpoint.next_offset
+            self.stored_at_ms = self._metrics.now_ms()
             self._metrics.committed(commit, began_ms, self.waiting_count)
         except BaseException:
             self._failed = True
@@ -112,4 +116,5 @@ class Committing:
             self._failed = True
             raise
         self.relayed_count += len(entries)
+        self.relayed_at_ms = self._metrics.now_ms()
         self._metrics.relayed(entries, began_ms)

@@ -18,8 +18,9 @@ from connectors.log import ControlRecord, LogReader, LogWriter
 RECORD_BYTES_MAX = 900_000
 FLUSH_SECONDS = 10.0
 SCAN_RECORDS = 5_000
-IDLE_POLLS_MAX = 200
-"""Polls without a record after which the log is taken to end; a poll waits for 10 ms then."""
+IDLE_POLLS_MAX = 1_000
+"""Polls that bring neither a record nor the log's end, after which nobody answers; a poll waits for
+10 ms then."""
 
 
 class ConfigRecord(Struct, frozen=True, kw_only=True):
@@ -113,6 +114,9 @@ def first_config(reader: LogReader, pause: Callable[[], None]) -> ControlRecord 
     """The first config record that a reader meets; None when the log has none up to its end.
 
     `pause` waits for some 10 ms while the broker fetches.
+
+    Raises:
+        OSError: the log could not be read to its end: whether it has one is not known.
     """
     idle = 0
     while idle < IDLE_POLLS_MAX:
@@ -127,4 +131,15 @@ def first_config(reader: LogReader, pause: Callable[[], None]) -> ControlRecord 
         else:
             idle += 1
             pause()
-    return None
+    raise OSError(
+        "the log: expected to be read to its end, or to a config, got nothing from the broker for "
+        "ten seconds; see that it runs and that its topics have leaders"
+    )
+
+
+def version_of(record: ControlRecord) -> str:
+    """The version that a config's record says it is; "" where it cannot be read."""
+    try:
+        return msgspec.json.decode(record.value, type=ConfigRecord).version
+    except msgspec.DecodeError:
+        return ""

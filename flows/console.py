@@ -8,11 +8,11 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
@@ -21,12 +21,16 @@ from config.jit import cache_directory
 from flows.apply import apply_events
 from flows.exits import DONE, INTERRUPTED, PROBLEMS
 from flows.partition import Engine
-from flows.replay import ReplayOptions, Watch, replay, unwatched
+from flows.replay import ReplayOptions, replay
 from flows.show import show, summary_tables
 from flows.slices import Decided
 from flows.summary import Measured, Replayed, Summary, open_sums, sum_up
 
+if TYPE_CHECKING:
+    from flows.range_replay import RangeOptions
+
 GC_THRESHOLDS = (50_000, 50, 50)
+PAUSE_SECONDS = 0.01
 STOPPING = b"beckon: stopping after this batch; once more stops at once\n"
 PROCESS_STATUS = "/proc/self/status"
 
@@ -53,9 +57,30 @@ def run_replay(options: ReplayOptions, start: Start) -> Summary:
     note_compiling()
     collect_seldom()
     stop = Event()
-    with stopping(stop), progress() as watch:
+    with stopping(stop), progress() as advance:
+
+        def watch(decided: Decided, engines: Sequence[Engine]) -> None:
+            advance(decided.stretch.record_count)
+
         replayed = replay(options, stop, watch)
     return sum_up(replayed, measured(replayed, start))
+
+
+def run_range_replay(options: RangeOptions, start: Start) -> Summary:
+    """As `run_replay`, of a range of the live log."""
+    from flows.range_replay import replay_range
+
+    note_compiling()
+    collect_seldom()
+    stop = Event()
+    with stopping(stop), progress() as advance:
+        replayed = replay_range(options, stop, advance)
+    return sum_up(replayed, measured(replayed, start))
+
+
+def pause() -> None:
+    """Wait for what the broker fetches."""
+    time.sleep(PAUSE_SECONDS)
 
 
 def collect_seldom() -> None:
@@ -124,10 +149,10 @@ def stopping(stop: Event) -> Iterator[None]:
 
 
 @contextmanager
-def progress() -> Iterator[Watch]:
-    """Watches a replay; how far it is shows if stderr is a terminal."""
+def progress() -> Iterator[Callable[[int], None]]:
+    """Is told of records consumed; how many they are shows if stderr is a terminal."""
     if not sys.stderr.isatty():
-        yield unwatched
+        yield lambda count: None
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -140,11 +165,7 @@ def progress() -> Iterator[Watch]:
     shown = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)
     with shown:
         task = shown.add_task("replay", total=None)
-
-        def advance(decided: Decided, engines: Sequence[Engine]) -> None:
-            shown.advance(task, decided.stretch.record_count)
-
-        yield advance
+        yield lambda count: shown.advance(task, count)
 
 
 def measured(replayed: Replayed, start: Start) -> Measured:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 
@@ -44,6 +47,36 @@ class Tallies(Struct, frozen=True, kw_only=True):
     users: int
     pending: int
     outcomes: NDArray[np.int64]
+
+
+def joined(before: Counters, after: Counters) -> Counters:
+    """The sums of a partition before and after another config came into force.
+
+    What was pending then is counted once; not at all where the new config has forgotten it.
+    """
+    nothing = JourneyCounters(entered=0, scheduled=0, sent=0, suppressed={}, pending=0, goals=0)
+    journeys = {
+        name: _joined(before.journeys.get(name, nothing), after.journeys.get(name, nothing))
+        for name in {**before.journeys, **after.journeys}
+    }
+    return replace(
+        after,
+        events=before.events + after.events,
+        duplicates=before.duplicates + after.duplicates,
+        late=before.late + after.late,
+        journeys=journeys,
+    )
+
+
+def _joined(before: JourneyCounters, after: JourneyCounters) -> JourneyCounters:
+    return JourneyCounters(
+        entered=before.entered + after.entered,
+        scheduled=before.scheduled - before.pending + after.scheduled,
+        sent=before.sent + after.sent,
+        suppressed=dict(Counter(before.suppressed) + Counter(after.suppressed)),
+        pending=after.pending,
+        goals=before.goals + after.goals,
+    )
 
 
 def since(before: Tallies, after: Tallies) -> Tallies:

@@ -22,6 +22,12 @@ STUCK_MS = 30_000
 BEHIND_MS_MAX = 30_000
 """Further behind the log than this, what is sent comes late: not ready, though at work."""
 
+SILENT_MS_MAX = 5_000
+"""A partition commits each second, if only to renew its lease, and hears of the broker as often."""
+
+OPENING_MS_MAX = 1_000
+"""From when on it is told that a partition is being opened: who waits for a lease tries often."""
+
 REQUESTS_MAX = 8
 REQUEST_SECONDS = 5
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -40,6 +46,9 @@ class PartitionHealth(Struct, frozen=True, kw_only=True):
     owned: bool
     turned_at_ms: int
     behind_ms: int
+    uncommitted_ms: int = 0
+    unheard_ms: int = 0
+    opening_ms: int = 0
     trouble: str = ""
 
 
@@ -102,13 +111,25 @@ def not_ready(
     known = {one.partition: one for one in partitions}
     for partition in sorted(wanted):
         one = known.get(partition)
-        if one is None or not one.owned:
-            reasons.append(f"partition {partition}: its lease is not ours yet")
-        elif one.behind_ms > BEHIND_MS_MAX:
-            reasons.append(f"partition {partition}: {one.behind_ms // 1000} s behind the log")
-        if one is not None and one.trouble:
-            reasons.append(f"partition {partition}: {one.trouble}")
+        found = _missing(one) if one is not None else ["its lease is not ours yet"]
+        reasons += [f"partition {partition}: {reason}" for reason in found]
     return reasons
+
+
+def _missing(one: PartitionHealth) -> Iterator[str]:
+    """What a partition lacks to be ready."""
+    if one.opening_ms > OPENING_MS_MAX:
+        yield f"it has been being opened for {one.opening_ms // 1000} s"
+    elif not one.owned:
+        yield "its lease is not ours yet"
+    if one.uncommitted_ms > SILENT_MS_MAX:
+        yield f"no commit to Redis for {one.uncommitted_ms // 1000} s"
+    if one.unheard_ms > SILENT_MS_MAX:
+        yield f"no answer of the broker for {one.unheard_ms // 1000} s"
+    if one.behind_ms > BEHIND_MS_MAX:
+        yield f"{one.behind_ms // 1000} s behind the log"
+    if one.trouble:
+        yield one.trouble
 
 
 @contextmanager

@@ -19,27 +19,38 @@ PASSWORD_VARIABLE = "BECKON_KAFKA_PASSWORD"
 PREFIX_VARIABLE = "BECKON_PREFIX"
 
 
+OPTIONS_OPTION = click.option(
+    "--kafka-options",
+    "kafka_options",
+    metavar="FILE",
+    envvar=OPTIONS_VARIABLE,
+    show_envvar=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings for TLS and SASL, one name=value a line, as librdkafka calls them.",
+)
+
+
 def with_kafka(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say where Kafka is; it gets them as `kafka`, as settings."""
+    return _with_kafka(command, required=True)
 
+
+def with_kafka_if_told(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As `with_kafka`, for a command that can do without; `kafka` is None where no URL is given."""
+    return _with_kafka(command, required=False)
+
+
+def _with_kafka(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
     @click.option(
         "--kafka",
         "url",
         metavar="URL",
         envvar=URL_VARIABLE,
         show_envvar=True,
-        required=True,
+        required=required,
         help="The brokers: kafka://host:9092,host:9092.",
     )
-    @click.option(
-        "--kafka-options",
-        "options",
-        metavar="FILE",
-        envvar=OPTIONS_VARIABLE,
-        show_envvar=True,
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Settings for TLS and SASL, one name=value a line, as librdkafka calls them.",
-    )
+    @OPTIONS_OPTION
     @click.option(
         "--prefix",
         metavar="NAME",
@@ -50,8 +61,9 @@ def with_kafka(command: Callable[..., Any]) -> Callable[..., Any]:
         help="What the names of all topics begin with.",
     )
     @wraps(command)
-    def told_where(url: str, options: Path | None, prefix: str, **given: Any) -> Any:
-        return command(kafka=settings_of(url, options, prefix), **given)
+    def told_where(url: str | None, kafka_options: Path | None, prefix: str, **given: Any) -> Any:
+        kafka = settings_of(url, kafka_options, prefix) if url is not None else None
+        return command(kafka=kafka, **given)
 
     return told_where
 
@@ -60,13 +72,20 @@ def settings_of(url: str, options: Path | None, prefix: str) -> KafkaSettings:
     """The settings that a command line and the environment say."""
     from connectors.kafka_settings import kafka_settings
 
-    lines = options.read_text().splitlines() if options else []
     try:
-        return kafka_settings(
-            url, lines, prefix=prefix, password=os.environ.get(PASSWORD_VARIABLE, "")
-        )
+        return kafka_settings(url, lines_of(options), prefix=prefix, password=password())
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def lines_of(options: Path | None) -> list[str]:
+    """The lines of an options file, where there is one."""
+    return options.read_text().splitlines() if options else []
+
+
+def password() -> str:
+    """What the environment says is `sasl.password`."""
+    return os.environ.get(PASSWORD_VARIABLE, "")
 
 
 @click.group()

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from connectors.columns import DeadLetter
-from connectors.dead_letters import DeadLetterLine
+from connectors.dead_letters import DeadLetterLine, PlacedLetter
+from connectors.triggers import instant_text
 from flows.decisions import Batch
 
-OUTPUTS = ("triggers", "decisions", "tags", "dead_letters")
+DEAD_LETTERS, PROFILES = "dead_letters", "profiles"
+OUTPUTS = ("triggers", "decisions", "tags", DEAD_LETTERS)
 """What the flow writes as it runs; profiles are written at its end."""
 
 
@@ -43,7 +47,7 @@ profile_user = msgspec.json.Decoder(ProfileUser)
 
 def rendered(name: str, batches: Sequence[Batch], letters: Sequence[DeadLetter]) -> list[bytes]:
     """The lines of output `name` for one stretch, in order of place."""
-    if name == "dead_letters":
+    if name == DEAD_LETTERS:
         return [dead_letter_line(letter) for letter in letters]
     if name == "triggers":
         return merged([batch.triggers() for batch in batches])
@@ -68,6 +72,20 @@ def merged(partitions: list[list[bytes]]) -> list[bytes]:
     if len(partitions) == 1:
         return partitions[0]
     return list(heapq.merge(*partitions, key=place))
+
+
+def in_order(name: str, partitions: Sequence[Iterable[bytes]]) -> Iterable[bytes]:
+    """All lines of output `name`, given those of each partition in its order.
+
+    Dead letters have no place among those of other partitions: they come partition by partition.
+    """
+    if len(partitions) == 1:
+        return partitions[0]
+    if name == DEAD_LETTERS:
+        return chain.from_iterable(partitions)
+    if name == PROFILES:
+        return merged_profiles(partitions)
+    return heapq.merge(*partitions, key=place)
 
 
 def place(line: bytes) -> tuple[str, int, bytes]:
@@ -102,4 +120,11 @@ def dead_letter_line(letter: DeadLetter) -> bytes:
         value=value,
         value_base64=value_base64,
     )
+    if isinstance(letter, PlacedLetter):
+        line = replace(
+            line,
+            partition=letter.partition,
+            time=instant_text(letter.log_ms),
+            version=letter.version,
+        )
     return msgspec.json.encode(line)

@@ -8,6 +8,7 @@ starts from what is stored; so nothing here has to be undone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 
 import msgspec
@@ -43,8 +44,8 @@ class LiveParts(Struct, frozen=True, kw_only=True):
     """What the run of a partition is made of.
 
     `reader_from` opens the log at an offset. `config_at` reads the config whose record is at an
-    offset of the log (-1: the first that the log has). `released` is called when the run was
-    closed in order.
+    offset of the log (-1: the first that the log has). `released` gives the partition
+    back.
     """
 
     partition: int
@@ -120,12 +121,14 @@ class LivePartition:
         self._metrics = parts.metrics
         self._metrics.configured(config)
         self._committing = Committing(parts.store, parts.relay, parts.side, parts.metrics)
+        self._committing.stored_offset = engine.checkpoint.next_offset
         self._entries: list[OutboxEntry] = []
         self._last_place = engine.checkpoint.last_place
         self._relayed_noted = 0
         self._applied_offset = self._end_offset = engine.checkpoint.next_offset
         self._committed_offset = -1
-        self._committed_at_ms = self._ticked_at_ms = 0
+        self._committed_at_ms = self._ticked_at_ms = self.heard_at_ms = 0
+        self._heard = False
         self._tick_is_out = False
         # Whose readable profile is to be written: at first everybody's, for an earlier owner may
         # have stopped before it wrote some.
@@ -137,6 +140,27 @@ class LivePartition:
     def engine(self) -> Engine:
         """The partition's profiles."""
         return self._applier.engine
+
+    @property
+    def stored_at_ms(self) -> int:
+        """When the store took a commit of this run last; 0 before it did."""
+        return self._committing.stored_at_ms
+
+    def is_steady(self, since_ms: int) -> bool:
+        """Whether the store took a commit after an instant, and the relay what waited for it."""
+        committing = self._committing
+        relays = not committing.waiting_count or committing.relayed_at_ms > since_ms
+        return relays and committing.stored_at_ms > since_ms
+
+    def unfinished(self) -> str:
+        """What is lost with this run, and will be done again by the next owner: in words."""
+        stored_offset = self._committing.stored_offset
+        records = self._applied_offset - stored_offset
+        triggers = self._committing.waiting_count + len(self._entries)
+        return (
+            f"{records:,} records from offset {stored_offset:,} on are not committed, {triggers:,} "
+            "triggers not sent; nothing is lost: the next owner goes on from there"
+        )
 
     def behind_ms(self, now_ms: int) -> int:
         """How old the oldest record is that is known of and still to be applied; 0 without one."""
@@ -161,6 +185,7 @@ class LivePartition:
         if not self._has_room():
             return NOTHING
         polled = self._reader.poll(POLL_RECORDS_MAX)
+        self._heard |= polled.heard
         self._end_offset = max(self._end_offset, polled.end_offset)
         return polled
 
@@ -172,6 +197,8 @@ class LivePartition:
 
     def settle(self, applied: list[Applied], now_ms: int) -> None:
         """Send what need not wait, commit what is due, and ask for time to pass if nothing came."""
+        if self._heard:
+            self.heard_at_ms, self._heard = now_ms, False
         for one in applied:
             self._take(one)
             self._tick_is_out = False
@@ -199,6 +226,12 @@ class LivePartition:
         self._committing.close()
         self._reader.close()
         self._parts.relay.close()
+
+    def leave(self) -> None:
+        """Leave at once, and give the partition back where that is possible."""
+        self.drop()
+        with suppress(OSError, StoreError):
+            self._parts.released()
 
     def _take_over(self, snapshot: Snapshot | None) -> None:
         """Relay what an earlier owner stored and did not relay."""

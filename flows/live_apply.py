@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from config.schema import Config
 from connectors.columns import Columns, DeadLetter
+from connectors.dead_letters import PlacedLetter
 from connectors.events import Decoder, RawBatch, partition_of
 from connectors.log import (
     CONTROL_KINDS,
@@ -60,6 +62,20 @@ class Applied(Struct, frozen=True, kw_only=True):
     config_offset: int = -1
 
 
+class Step(Struct, frozen=True, kw_only=True):
+    """What a piece of the log, or one half of it, decided; its batch is read before the next step.
+
+    forgotten: (user, tag, False) of who lost a tag that the config in force no longer has. The rest
+    is as in `Applied`.
+    """
+
+    batch: Batch
+    dead_letters: list[DeadLetter]
+    next_offset: int
+    forgotten: list[tuple[bytes, str, bool]] = []
+    config_offset: int = -1
+
+
 class Decision(Struct):
     """The part of a decision's line that says where it goes."""
 
@@ -89,25 +105,38 @@ class Applier:
         self._tallies = engine.tallies
 
     def apply(self, piece: RawBatch | ControlRecord) -> list[Applied]:
-        """Apply a batch of events or a control record.
+        """Apply a batch of events or a control record; see `steps`."""
+        return [self._applied(step) for step in self.steps(piece)]
+
+    def steps(self, piece: RawBatch | ControlRecord) -> Iterator[Step]:
+        """Apply a batch of events or a control record, as the steps are asked for.
 
         Raises:
             ConfigRecordError: a config that cannot be read; nothing behind it is applied.
         """
         if not isinstance(piece, ControlRecord):
-            return [self._events(piece)]
-        passed = self._pass_time(piece)
-        return [passed, self._switch(piece)] if piece.kind == "config" else [passed]
+            yield self._events(piece)
+            return
+        yield self._pass_time(piece)
+        if piece.kind == "config":
+            yield self._switch(piece)
 
-    def _events(self, piece: RawBatch) -> Applied:
+    def drain(self) -> Step:
+        """Decide all that is pending, however far ahead: see `Engine.drain`."""
+        batch = self.engine.drain()
+        next_offset = self.engine.checkpoint.next_offset
+        return Step(batch=batch, dead_letters=[], next_offset=next_offset)
+
+    def _events(self, piece: RawBatch) -> Step:
         decoded = self._decoder.decode(piece, last=True)
         columns, strays = self._own(decoded.columns, piece)
-        letters = sorted([*decoded.dead_letters, *strays], key=lambda letter: letter.offset)
+        found = sorted([*decoded.dead_letters, *strays], key=lambda letter: letter.offset)
+        letters = [self._placed(letter, log_ms_at(piece, letter.offset)) for letter in found]
         next_offset = int(piece.offset[-1]) + 1
         batch = self.engine.process(columns, clock_ms=decoded.clock_ms, next_offset=next_offset)
-        return self._applied(batch, letters, next_offset)
+        return Step(batch=batch, dead_letters=letters, next_offset=next_offset)
 
-    def _switch(self, record: ControlRecord) -> Applied:
+    def _switch(self, record: ControlRecord) -> Step:
         """Another config is in force from here on: everybody's tags settle by it."""
         config = config_of(record)
         gone: list[tuple[bytes, str, bool]] = []
@@ -117,8 +146,7 @@ class Applier:
             self.engine = self.engine.successor(config)
             self._tallies = self.engine.tallies
             self._decoder = new_decoder(config, self._decoder.clock_ms)
-        applied = self._pass_time(record)
-        return replace(applied, turned=[*gone, *applied.turned], config_offset=record.offset)
+        return replace(self._pass_time(record), forgotten=gone, config_offset=record.offset)
 
     def _of_gone_tags(self, config: Config) -> list[tuple[bytes, str, bool]]:
         """Who loses the tags that the new config does not have."""
@@ -130,22 +158,21 @@ class Applier:
             for user, _ in self.engine.holders(index)
         ]
 
-    def _pass_time(self, record: ControlRecord) -> Applied:
+    def _pass_time(self, record: ControlRecord) -> Step:
         """Time has passed up to the record; one of no known kind is a dead letter."""
         letters = []
         if record.kind not in CONTROL_KINDS:
             detail = f"expected one of {', '.join(CONTROL_KINDS)} in the header, got {record.kind}"
-            letters.append(
-                DeadLetter(
-                    reason="bad_control", detail=detail, offset=record.offset, value=record.value
-                )
+            letter = DeadLetter(
+                reason="bad_control", detail=detail, offset=record.offset, value=record.value
             )
+            letters.append(self._placed(letter, record.log_ms))
         self._decoder.clock_ms = max(self._decoder.clock_ms, record.log_ms)
         nothing = self._decoder.decode(no_records(), last=True).columns
         batch = self.engine.process(
             nothing, clock_ms=self._decoder.clock_ms, next_offset=record.offset + 1
         )
-        return self._applied(batch, letters, record.offset + 1)
+        return Step(batch=batch, dead_letters=letters, next_offset=record.offset + 1)
 
     def _own(self, columns: Columns, raw: RawBatch) -> tuple[Columns, list[DeadLetter]]:
         """The events whose profile belongs to this partition; the others as dead letters."""
@@ -159,10 +186,20 @@ class Applier:
         ]
         return columns.take(np.flatnonzero(chosen == self._partition)), letters
 
-    def _applied(self, batch: Batch, letters: list[DeadLetter], next_offset: int) -> Applied:
+    def _placed(self, letter: DeadLetter, log_ms: int) -> DeadLetter:
+        """A dead letter that also says where and when its record came, and what refused it."""
+        return PlacedLetter(
+            **asdict(letter),
+            partition=self._partition,
+            log_ms=log_ms,
+            version=self._config.version,
+        )
+
+    def _applied(self, step: Step) -> Applied:
+        batch = step.batch
         messages = [
             Message(topic=DEAD_LETTERS_TOPIC, key=None, value=dead_letter_line(letter))
-            for letter in letters
+            for letter in step.dead_letters
         ]
         triggers = [(place, outbox_entry(place, line)) for place, line in batch.placed_triggers()]
         messages += [side_message(line) for line in batch.side_decisions()]
@@ -174,12 +211,13 @@ class Applier:
         return Applied(
             triggers=triggers,
             messages=messages,
-            turned=list(batch.turned()),
-            dead_letters=letters,
-            next_offset=next_offset,
+            turned=[*step.forgotten, *batch.turned()],
+            dead_letters=step.dead_letters,
+            next_offset=step.next_offset,
             clock_ms=self.engine.checkpoint.clock_ms,
             config=self._config,
             brought=since(before, self._tallies),
+            config_offset=step.config_offset,
         )
 
 
@@ -198,6 +236,12 @@ def side_message(line: bytes) -> Message:
     """A suppressed stage or a goal, for its topic."""
     decision = _decision.decode(line)
     return Message(topic=SIDE_TOPICS[decision.type], key=decision.subject.encode(), value=line)
+
+
+def log_ms_at(raw: RawBatch, offset: int) -> int:
+    """The broker's time of a record of a batch."""
+    assert raw.log_ms is not None, "what comes from a broker has its time"
+    return int(raw.log_ms[np.searchsorted(raw.offset, offset)])
 
 
 def stray_letter(raw: RawBatch, offset: int, partition: int, chosen: int) -> DeadLetter:

@@ -55,6 +55,11 @@ BECKON = (sys.executable, "-P", "-m", "flows.cli")
     show_default=True,
     help="Where /metrics, /healthz and /readyz are; process i on PORT + i; off: nowhere.",
 )
+@click.option(
+    "--until-eof",
+    is_flag=True,
+    help="End when standard input ends, too: with the process that holds its other end.",
+)
 def run(
     kafka: KafkaSettings, redis: RedisSettings, config_directory: Path | None, **chosen: Any
 ) -> int:
@@ -72,6 +77,7 @@ def run(
         processes=processes,
         rebuild=chosen["rebuild"],
         metrics=address(chosen["metrics"]),
+        until_eof=chosen["until_eof"],
     )
     if processes == 1 or index is not None:
         return run_process(options)

@@ -74,6 +74,11 @@ OWNED = _gauge(
     "1 while this process holds the partition's lease, 0 while it waits for it",
     "partition",
 )
+REFUSED = _gauge(
+    "partition_refused",
+    "1 while the partition stands still until somebody mends what /readyz says, else 0",
+    "partition",
+)
 LEASES = _counter(
     "leases",
     "leases `taken`, `released` (in order, or after a failure), or `lost` to another process",
@@ -120,7 +125,7 @@ CONFIG = _gauge(
 )
 
 METRICS = (
-    *(PARTITIONS, OWNED, LEASES, LAG, LOG_TIME),
+    *(PARTITIONS, OWNED, REFUSED, LEASES, LAG, LOG_TIME),
     *(EVENTS, DUPLICATES, LATE, DEAD_LETTERS),
     *(TRIGGERS, SUPPRESSED, GOALS),
     *(COMMIT, COMMIT_TIME, ROWS, OUTBOX, RELAY, RELAYED, EVENT_TO_TRIGGER, TIMER_LATENESS),
@@ -192,6 +197,11 @@ class Metrics(Collector):
             self._add(LEASES, ("taken",), 1)
             for metric in (EVENTS, RELAYED):
                 self._add(metric, (str(partition),), 0)
+
+    def refused(self, partition: int, *, needs_help: bool) -> None:
+        """Whether the partition cannot go on before somebody has mended something."""
+        with self._lock:
+            self._set(REFUSED, (str(partition),), needs_help)
 
     def given_up(self, partition: int, *, lost: bool) -> None:
         """The lease was released, or another process has it; no more is told of the partition."""

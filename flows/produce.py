@@ -43,12 +43,14 @@ def key_of(line: bytes) -> bytes | None:
 
     >>> key_of(b'{"userId":"ada","anonymousId":"a1"}')
     b'ada'
+    >>> key_of(b'{"userId":"","anonymousId":"a1"}')
+    b'a1'
     """
     try:
         keyed = _keyed.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    profile_id = keyed.user_id if keyed.user_id is not None else keyed.anonymous_id
+    profile_id = keyed.user_id or keyed.anonymous_id
     return profile_id.encode() if profile_id else None
 
 

@@ -17,7 +17,7 @@ from connectors.files import output
 from flows.decide import DecideStage
 from flows.decode import DecodeStage
 from flows.engine import Stages, run
-from flows.lines import merged_profiles
+from flows.lines import PROFILES, merged_profiles
 from flows.loading import load_engine, tell_conversions
 from flows.partition import Engine
 from flows.recorded_log import SOURCES_MAX, RecordedLog
@@ -27,7 +27,6 @@ from state.file_store import FileStore
 from state.store import Checkpoint, Commit, Store, StoreError
 
 BATCH_SIZE = 20_000
-PROFILES = "profiles"
 
 Watch = Callable[[Decided, Sequence[Engine]], None]
 """Called with what each stretch led to, and the engines as they then stand."""

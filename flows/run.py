@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
-from types import FrameType
+from typing import NoReturn
 
 from msgspec import Struct
 
@@ -21,6 +19,7 @@ from config.schema import Config
 from connectors.kafka import KafkaBroker
 from connectors.kafka_settings import KafkaSettings
 from connectors.kafka_topics import log_partitions
+from connectors.log import ControlRecord
 from flows.config_records import (
     ConfigRecord,
     ConfigRecordError,
@@ -28,14 +27,15 @@ from flows.config_records import (
     config_record,
     first_config,
     push,
+    version_of,
 )
 from flows.console import GC_THRESHOLDS, note_compiling
+from flows.ending import end, end_in_time, stop_with_input, stopping
 from flows.engine import run_live
-from flows.exits import DONE, PROBLEMS, USAGE
+from flows.exits import DONE, PROBLEMS, USAGE, WORLD
 from flows.health import Address, Pages, address_of_process, not_alive, not_ready, serving
-from flows.live import LivePartition, LiveParts, open_partition
 from flows.metrics import Metrics
-from flows.partition_metrics import PartitionMetrics
+from flows.opening import Opener
 from flows.supervise import supervise
 from flows.worker import Round, Worker
 from state.redis_settings import RedisSettings
@@ -50,7 +50,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
 
     `config_directory`: pushed into a log without a config. The partitions of a process are those
     whose number leaves `index` when divided by `processes`. `metrics`: where the first process
-    serves its pages; None for nowhere.
+    serves its pages; None for nowhere. `until_eof`: end when standard input does.
     """
 
     kafka: KafkaSettings
@@ -60,42 +60,57 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     processes: int = 1
     rebuild: bool = False
     metrics: Address | None = None
+    until_eof: bool = False
 
 
 def run_processes(options: RunOptions, command: list[str]) -> int:
     """Run one process for each share; `command` starts one, which its index is added to."""
+    push_where_none(options, config_record(options.config_directory))
+    commands = [
+        [*command, "--index", str(index), "--until-eof"] for index in range(options.processes)
+    ]
     stop = Event()
     with stopping(stop.set):
-        push_where_none(options)
-        commands = [[*command, "--index", str(index)] for index in range(options.processes)]
         return supervise(commands, stop, tell, FATAL_CODES)
 
 
-def run_process(options: RunOptions) -> int:
-    """Run this process's partitions until SIGTERM or SIGINT."""
+def run_process(options: RunOptions) -> NoReturn:
+    """Run this process's partitions until SIGTERM or SIGINT, and end it."""
+    stop = Event()
+    if options.until_eof:
+        stop_with_input(stop.set)
     note_compiling()
     broker = KafkaBroker(options.kafka)
     partitions = log_partitions(options.kafka)
     store = RedisStore(options.redis, partitions=partitions)
     for complaint in store.complaints():
         tell(complaint)
-    tell_config(options, broker)
+    tell_config(options)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     own = [one for one in range(partitions) if one % options.processes == options.index]
     metrics = Metrics(partitions)
-    opened = partial(open_run, broker, store, metrics, options.rebuild)
-    worker = Worker(own, opened, now_ms, tell_of, metrics)
-    with stopping(worker.stop.set), telling(options, worker, metrics, own):
+    opener = Opener(
+        broker=broker,
+        store=store,
+        metrics=metrics,
+        config_at=partial(config_at, broker),
+        now_ms=now_ms,
+        rebuild=options.rebuild,
+    )
+    worker = Worker(own, opener.open, now_ms, tell_of, metrics)
+    with stopping(stop.set), telling(options, worker, metrics, own):
+        end_in_time(stop, worker.unfinished, tell_of)
         tell(f"running partitions {own}")
-        run_live(partial(rounds_of, worker), worker.apply, worker.settle)
-        worker.close()
-    store.close()
-    return DONE
+        run_live(partial(rounds_of, worker, stop), worker.apply, worker.settle)
+        closed = worker.close()
+    end(DONE if closed else WORLD)
 
 
-def rounds_of(worker: Worker) -> list[Round]:
-    """The worker's next round; an idle one is followed by a short sleep."""
+def rounds_of(worker: Worker, stop: Event) -> list[Round]:
+    """The worker's next round; an idle one is followed by a short sleep; StopIteration to stop."""
+    if stop.is_set():
+        raise StopIteration
     rounds = worker.rounds()
     if not rounds:
         time.sleep(IDLE_SECONDS)
@@ -126,31 +141,6 @@ def telling(
         yield
 
 
-def open_run(
-    broker: KafkaBroker, store: RedisStore, metrics: Metrics, rebuild: bool, partition: int
-) -> LivePartition | None:
-    """Take a partition and open its run; None while another owner has it."""
-    owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
-    if store.acquire(partition, owner):
-        return None
-    return open_partition(
-        LiveParts(
-            partition=partition,
-            partitions=store.partitions(),
-            owner=owner,
-            store=store,
-            reader_from=partial(broker.reader, partition),
-            config_at=partial(config_at, broker, partition),
-            writer=broker.writer(),
-            relay=broker.relay(partition),
-            side=broker.side_output(),
-            metrics=PartitionMetrics(metrics, partition, now_ms),
-            released=partial(store.release, partition, owner),
-            rebuild=rebuild,
-        )
-    )
-
-
 def config_at(broker: KafkaBroker, partition: int, offset: int) -> Config:
     """The config whose record is at an offset of a partition; -1: the first that it has.
 
@@ -169,10 +159,11 @@ def config_at(broker: KafkaBroker, partition: int, offset: int) -> Config:
     return config_of(found)
 
 
-def tell_config(options: RunOptions, broker: KafkaBroker) -> None:
+def tell_config(options: RunOptions) -> None:
     """Push the config of the options to a log without one; say so where the log has another."""
-    record = push_where_none(options)
-    version = config_at(broker, 0, -1).version
+    record = config_record(options.config_directory)
+    found = push_where_none(options, record)
+    version = version_of(found) if found is not None else record.version
     if options.config_directory is not None and version != record.version:
         tell(
             f"{options.config_directory}: the log began with config {version}, not with this one "
@@ -180,12 +171,8 @@ def tell_config(options: RunOptions, broker: KafkaBroker) -> None:
         )
 
 
-def push_where_none(options: RunOptions) -> ConfigRecord:
-    """Push the config of the options to a log that has none; its record.
-
-    Raises `ConfigError` when the folder has problems.
-    """
-    record = config_record(options.config_directory)
+def push_where_none(options: RunOptions, record: ConfigRecord) -> ControlRecord | None:
+    """Push a config to a log that has none; else the first that the log has."""
     broker = KafkaBroker(options.kafka)
     reader = broker.reader(0, 0)
     try:
@@ -195,24 +182,7 @@ def push_where_none(options: RunOptions) -> ConfigRecord:
     if found is None:
         push(broker.writer(), log_partitions(options.kafka), record)
         tell(f"pushed config {record.version}, the first of this log")
-    return record
-
-
-@contextmanager
-def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at SIGINT or SIGTERM, which end what runs in order."""
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop()
-
-    before = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return found
 
 
 def now_ms() -> int:

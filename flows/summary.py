@@ -95,7 +95,11 @@ def sum_up(replayed: Replayed, measured: Measured) -> Summary:
 
 def journey_sums(counters: list[Counters]) -> dict[str, JourneySums]:
     """Each journey's sums over all partitions."""
-    return {name: _sums([one.journeys[name] for one in counters]) for name in counters[0].journeys}
+    names = dict.fromkeys(name for one in counters for name in one.journeys)
+    return {
+        name: _sums([one.journeys[name] for one in counters if name in one.journeys])
+        for name in names
+    }
 
 
 def _sums(partitions: list[JourneyCounters]) -> JourneySums:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ def supervise(
 
     A process that ends is started again after a pause that doubles with each end. One that ends
     with one of `fatal_codes` would end the same way again: all are stopped, and that is the code.
+    Without such a code it is that of a process which could not end in order. Standard input of all
+    of them ends with this process, however it does.
     """
     children = [Child(command=command) for command in commands]
     code = 0
@@ -44,9 +47,10 @@ def supervise(
         while not stop.is_set() and not code:
             for number, child in enumerate(children):
                 code = code or _look_after(number, child, tell, fatal_codes)
-            stop.wait(LOOK_EVERY_SECONDS)
+            # Not a wait for `stop`: a signal's handler that sets it could meet a lock held here.
+            time.sleep(LOOK_EVERY_SECONDS)
     finally:
-        _stop_all(children)
+        code = _stop_all(children) or code
     return code
 
 
@@ -57,7 +61,7 @@ def _look_after(
     now = time.monotonic()
     if child.process is None:
         if now >= child.start_at:
-            child.process = subprocess.Popen(child.command)
+            child.process = _started(child.command)
             child.started_at = now
         return 0
     code = child.process.poll()
@@ -73,8 +77,17 @@ def _look_after(
     return 0
 
 
-def _stop_all(children: Sequence[Child]) -> None:
-    """SIGTERM to all, and SIGKILL to those that do not end in time."""
+def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A child that no Ctrl-C reaches: at a terminal that goes to all, and is ours to answer."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _stop_all(children: Sequence[Child]) -> int:
+    """SIGTERM to all, and SIGKILL to those that do not end in time; a code that is not in order."""
     running = [child.process for child in children if child.process is not None]
     for process in running:
         process.terminate()
@@ -85,3 +98,6 @@ def _stop_all(children: Sequence[Child]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    # One that had not begun yet dies of the signal itself.
+    codes = [one.returncode for one in running if one.returncode not in (0, -signal.SIGTERM)]
+    return max(codes, default=0)

@@ -149,8 +149,8 @@ def told_plainly(where: str) -> Iterator[None]:
         raise refused(where, error) from None
     except (redis.ConnectionError, redis.TimeoutError, redis.WatchError) as error:
         raise RedisUnreachableError(
-            f"{where}: expected Redis to answer, got {_words(error)}; start it, or give the URL "
-            "of one that runs"
+            f"{where}: expected Redis to answer, got {_words(error)}; start it (as `docker compose "
+            "up` does), or name another with --redis"
         ) from None
     except redis.RedisError as error:
         raise refused(where, error) from None
@@ -160,7 +160,7 @@ def refused(where: str, error: redis.RedisError) -> StoreError:
     """Redis answers, but will not do what was asked."""
     fix = "look at its log"
     for kind, what in (
-        (redis.AuthenticationError, "give user and password in the URL, as redis://USER:PASSWORD@"),
+        (redis.AuthenticationError, "give user and password: --redis redis://USER:PASSWORD@HOST"),
         (redis.exceptions.NoPermissionError, "allow the user in its ACL: +@all ~PREFIX* ~{PREFIX*"),
         (redis.exceptions.OutOfMemoryError, "give it more memory (CONFIG SET maxmemory)"),
         (redis.exceptions.ReadOnlyError, "give the URL of the primary, not of a replica"),
@@ -234,4 +234,6 @@ def _text(value: bytes | str) -> str:
 def _words(error: Exception) -> str:
     """The first line of what the client says, without the command that it failed at."""
     line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    if line.startswith("HELLO must be called"):
+        return "a refusal, as no password was given"
     return line.split(" of pipeline caused error: ")[-1].rstrip(".")[:200]

@@ -35,8 +35,10 @@ DEADLINE_STEP_MS = 86_400_000
 """Deadlines are indexed by the day: among a million users moving one in the index takes Redis 6 us,
 three times as long as replacing a row; leaving one in place takes 1 us."""
 
-COMMIT_ROWS = 5_000
-"""Rows that a commit should have at most: Redis serves nobody else while it takes them."""
+COMMIT_ROWS, ROWS_PER_MS = 5_000, 10
+"""Rows that a commit should have at most: Redis serves nobody else while it takes them. One of more
+(another config is in force: all rows) takes Redis so long, a slow one, and must not lose its lease.
+"""
 
 CHUNK = 1_000
 """Keys or members of one command."""
@@ -86,18 +88,7 @@ class RedisStore:
         Returns:
             0 if `owner` has it now; else the ms after which it is worth asking again.
         """
-        key = self._keys_of(partition).lease
-
-        def take(pipe: Transaction) -> int:
-            holder, left_ms = pipe.execute_command("GET", key), pipe.execute_command("PTTL", key)
-            if holder not in (None, owner.encode()):
-                return max(int(left_ms), 1)
-            pipe.multi()
-            self._renew(pipe, key, owner)
-            pipe.execute()
-            return 0
-
-        return self._redis.watching([key], take)
+        return self._take(partition, owner, self._lease_ms)
 
     def release(self, partition: int, owner: str) -> None:
         """Give the lease up, if `owner` has it, so that the next owner need not wait."""
@@ -162,10 +153,13 @@ class RedisStore:
             pipe.multi()
             _write(pipe, keys, commit, self._profile_start)
             pipe.execute_command("SET", keys.checkpoint, encoded)
-            self._renew(pipe, keys.lease, checkpoint.owner)
+            pipe.execute_command("SET", keys.lease, checkpoint.owner, "PX", self._lease_ms)
             pipe.execute()
             return 0
 
+        if len(commit.rows) > COMMIT_ROWS:
+            long_ms = self._lease_ms + len(commit.rows) // ROWS_PER_MS
+            self._take(checkpoint.partition, checkpoint.owner, long_ms)
         self._redis.watching([keys.checkpoint, keys.lease], write)
 
     def close(self) -> None:
@@ -196,8 +190,19 @@ class RedisStore:
                 fix="restore a copy, or use another ?prefix= in the URL",
             ) from None
 
-    def _renew(self, pipe: Transaction, key: bytes, owner: str) -> None:
-        pipe.execute_command("SET", key, owner, "PX", self._lease_ms)
+    def _take(self, partition: int, owner: str, lease_ms: int) -> int:
+        key = self._keys_of(partition).lease
+
+        def take(pipe: Transaction) -> int:
+            holder, left_ms = pipe.execute_command("GET", key), pipe.execute_command("PTTL", key)
+            if holder not in (None, owner.encode()):
+                return max(int(left_ms), 1)
+            pipe.multi()
+            pipe.execute_command("SET", key, owner, "PX", lease_ms)
+            pipe.execute()
+            return 0
+
+        return self._redis.watching([key], take)
 
     def _taken(self, commit: Commit) -> StoreConflict:
         return StoreConflict(

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from config.load import load
-from connectors.log import ControlRecord
-from connectors.memory_broker import MemoryBroker
+from connectors.log import ControlRecord, Polled
+from connectors.memory_broker import MemoryBroker, MemoryReader
 from flows.config_records import (
     ConfigRecordError,
     config_of,
@@ -37,6 +37,18 @@ def test_a_log_without_a_config_says_so() -> None:
     broker = MemoryBroker(1)
     broker.append(0, b'{"type":"track"}')
     assert first_config(broker.reader(0, 0), lambda: None) is None
+
+
+class SilentReader(MemoryReader):
+    """A reader whose broker does not answer."""
+
+    def poll(self, count_max: int) -> Polled:
+        return Polled(pieces=[], record_count=0, next_offset=0, end_offset=-1, heard=False)
+
+
+def test_a_log_that_cannot_be_read_is_not_taken_for_one_without_a_config() -> None:
+    with pytest.raises(OSError, match="got nothing from the broker"):
+        first_config(SilentReader(MemoryBroker(1), 0, 0), lambda: None)
 
 
 @pytest.mark.parametrize(

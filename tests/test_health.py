@@ -9,7 +9,9 @@ import pytest
 
 from flows.health import (
     BEHIND_MS_MAX,
+    OPENING_MS_MAX,
     REQUESTS_MAX,
+    SILENT_MS_MAX,
     STUCK_MS,
     Address,
     Pages,
@@ -129,3 +131,21 @@ def test_what_of_the_world_cannot_be_reached_is_told() -> None:
     troubled = [health(0, trouble="redis: connection refused since 12:03")]
     expected = ["partition 0: redis: connection refused since 12:03"]
     assert not_ready(troubled, [0], NOW_MS) == expected
+
+
+def test_a_partition_that_does_not_commit_or_hears_nothing_of_the_broker_is_named() -> None:
+    well = health(0, uncommitted_ms=SILENT_MS_MAX, unheard_ms=SILENT_MS_MAX)
+    assert not_ready([well], [0], NOW_MS) == []
+    silent = health(0, uncommitted_ms=SILENT_MS_MAX + 1, unheard_ms=SILENT_MS_MAX + 2_000)
+    assert not_ready([silent], [0], NOW_MS) == [
+        "partition 0: no commit to Redis for 5 s",
+        "partition 0: no answer of the broker for 7 s",
+    ]
+    assert not_alive([silent], NOW_MS) == []
+
+
+def test_a_partition_that_takes_long_to_open_is_named() -> None:
+    opening = health(0, owned=False, opening_ms=OPENING_MS_MAX + 3_000)
+    assert not_ready([opening], [0], NOW_MS) == ["partition 0: it has been being opened for 4 s"]
+    asking = health(0, owned=False, opening_ms=OPENING_MS_MAX)
+    assert not_ready([asking], [0], NOW_MS) == ["partition 0: its lease is not ours yet"]

@@ -31,15 +31,26 @@ FILES_THAT_IMPORT = {
         "flows/demo.py",
         "flows/exits.py",
         "flows/kafka_commands.py",
+        "flows/letter_commands.py",
         "flows/live_commands.py",
+        "flows/range_commands.py",
+        "flows/option_types.py",
         "flows/redis_commands.py",
+    },
+    "river": {
+        "flows/learn_challengers.py",
+        "flows/learn_frames.py",
+        "flows/learn_river.py",
     },
     "confluent_kafka": {
         "connectors/kafka_errors.py",
         "connectors/kafka_producers.py",
+        "connectors/kafka_ranges.py",
         "connectors/kafka_reader.py",
         "connectors/kafka_relay.py",
+        "connectors/kafka_scan.py",
         "connectors/kafka_topics.py",
+        "connectors/kafka_transactions.py",
     },
 }
 EDGES = {

@@ -34,6 +34,17 @@ def test_side_messages_are_where_kafkas_own_partitioner_puts_their_users(
     assert sum(len(values_of(settings, "dead-letters", at)) for at in range(3)) == 1
 
 
+def test_what_a_partition_brings_about_stays_in_the_partition_of_its_number(
+    kafka: str, prefix: str
+) -> None:
+    settings = with_topics(kafka, prefix, partitions=2)
+    side = KafkaBroker(settings).side_output(1)
+    for number in range(5):
+        side.produce("dead-letters", None, b"%d" % number)
+    side.flush(PATIENCE_SECONDS)
+    assert values_of(settings, "dead-letters", 1) == [b"0", b"1", b"2", b"3", b"4"]
+
+
 def test_control_records_go_to_the_partition_that_is_named(kafka: str, prefix: str) -> None:
     settings = with_topics(kafka, prefix, partitions=2)
     writer = KafkaBroker(settings).writer()

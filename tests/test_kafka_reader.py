@@ -173,9 +173,26 @@ def test_a_broker_that_was_away_is_read_on_and_its_absence_is_told() -> None:
             assert reader.poll(10).record_count == 0
             time.sleep(0.01)
         assert reader.last_error
+        assert not is_heard(reader, 2.5)
         server.start()
         write_events(settings, [b"b"])
         (polled,) = poll_until_idle(reader, record_count=1)
         assert [batch_values(batch) for batch in all_batches([polled])] == [[b"b"]]
         assert reader.last_error == ""
+        assert is_heard(reader, 2.5)
+        server.freeze()
+        is_heard(reader, 2.5)
+        assert not is_heard(reader, 2.5)
+        server.thaw()
         reader.close()
+
+
+def is_heard(reader: KafkaReader, seconds: float) -> bool:
+    """Whether an idle broker is heard of within some time, but for what is known at its begin."""
+    reader.poll(10)
+    give_up_at = time.monotonic() + seconds
+    heard = False
+    while time.monotonic() < give_up_at:
+        heard |= reader.poll(10).heard
+        time.sleep(0.01)
+    return heard

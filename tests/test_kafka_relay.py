@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.failpoints import VARIABLE
 from connectors.kafka import KafkaBroker
 from connectors.kafka_errors import BrokerError, RelayStuck
 from connectors.kafka_relay import KafkaRelay, last_note
@@ -64,7 +65,9 @@ def test_a_transaction_reaches_several_topics_and_the_log(kafka: str, prefix: st
     assert last_note(settings, 0) == place(7)
 
 
-def test_a_second_owner_fences_the_first_which_then_sends_nothing(kafka: str, prefix: str) -> None:
+def test_a_second_owner_fences_the_first_which_then_sends_nothing(
+    kafka: str, prefix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     settings = with_topics(kafka, prefix)
     first, second = KafkaRelay(settings, 0), KafkaRelay(settings, 0)
     first.begin()
@@ -77,6 +80,7 @@ def test_a_second_owner_fences_the_first_which_then_sends_nothing(kafka: str, pr
     assert first.begin() == place(3)
     with pytest.raises(Fenced):
         second.relay([entry(4)])
+    assert capfd.readouterr() == ("", ""), "the client prints what comes as an error, too"
 
 
 def test_a_message_that_the_topic_does_not_take_has_nothing_of_its_transaction_sent(
@@ -94,24 +98,18 @@ def test_a_message_that_the_topic_does_not_take_has_nothing_of_its_transaction_s
     assert triggers(settings) == [1, 4]
 
 
-DIES_WITHIN_A_TRANSACTION = """
-import os, signal, sys
+RELAYS_TWO = """
+import sys
 from connectors.kafka_relay import KafkaRelay
-from connectors.log import Outgoing
 from connectors.kafka_settings import KafkaSettings
 from tests.test_kafka_relay import entry
 
-class Dying(KafkaRelay):
-    def _produce(self, producer, message):
-        super()._produce(producer, message)
-        if message.topic == "relayed":
-            producer.flush(10)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-relay = Dying(KafkaSettings(servers=sys.argv[1], prefix=sys.argv[2]), 0)
+relay = KafkaRelay(KafkaSettings(servers=sys.argv[1], prefix=sys.argv[2]), 0)
 relay.begin()
 relay.relay([entry(2), entry(3)])
 """
+DIES_WITHIN_A_TRANSACTION = "transacted:1:300"
+"""When all was handed to the client, and a little later: so it is in the topic then."""
 
 
 def test_what_a_killed_owner_left_open_is_settled_and_sent_once_by_the_next(
@@ -123,8 +121,8 @@ def test_what_a_killed_owner_left_open_is_settled_and_sent_once_by_the_next(
     relay.relay([entry(1)])
     for _ in range(3):
         killed = subprocess.run(
-            [sys.executable, "-c", DIES_WITHIN_A_TRANSACTION, kafka, prefix],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-c", RELAYS_TWO, kafka, prefix],
+            env={**os.environ, "PYTHONPATH": str(ROOT), VARIABLE: DIES_WITHIN_A_TRANSACTION},
             capture_output=True,
             timeout=PATIENCE_SECONDS,
             check=False,

@@ -22,7 +22,7 @@ from flows.live import LivePartition, LiveParts, open_partition
 from flows.metrics import Metrics
 from flows.partition import Engine
 from flows.partition_metrics import PartitionMetrics
-from flows.simulate import SimulateOptions, simulate
+from flows.simulate import START_MS, SimulateOptions, simulate
 from state.store import MemoryStore, StoreConflict, StoreError
 from tests.config_folders import copy_defaults, edit
 from tests.oracle_outputs import EPOCH
@@ -34,9 +34,14 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture(scope="module")
 def messages() -> list[tuple[int, int, bytes]]:
-    """(log time, partition, message) of a small shop, in order of log time."""
+    """A small shop's messages: see `messages_of`."""
+    return messages_of(SimulateOptions(users=60, days=12, seed=5))
+
+
+def messages_of(shop: SimulateOptions) -> list[tuple[int, int, bytes]]:
+    """(log time, partition, message) of a shop, in order of log time."""
     log = io.BytesIO()
-    simulate(SimulateOptions(users=60, days=12, seed=5), log)
+    simulate(shop, log)
     lines = log.getvalue().splitlines()
     found = []
     at_ms = 0
@@ -264,3 +269,48 @@ def test_an_engine_that_was_down_for_days_sends_no_flood(
     withheld = [json.loads(value) for _, kind, value in broker.log[0] if kind == "withheld"]
     assert len(withheld) == len(late)
     assert [one["subject"] for one in withheld] == [one["subject"] for one in late]
+
+
+def test_an_engine_that_was_down_for_six_hours_withholds_what_is_too_late() -> None:
+    down_at_ms = START_MS + 58 * HOUR_MS
+    shop = messages_of(SimulateOptions(users=1_000, days=3, seed=5))
+    told = [one for one in shop if one[1] == 0 and one[0] < down_at_ms + 6 * HOUR_MS]
+    before = [one for one in told if one[0] < down_at_ms]
+    steady, broker = MemoryBroker(PARTITIONS), MemoryBroker(PARTITIONS)
+    lived(steady, MemoryStore(partitions=PARTITIONS), told, lambda: 0)
+    store = MemoryStore(partitions=PARTITIONS)
+    lived(broker, store, before, lambda: 0)
+    sent_before = len(broker.triggers[0])
+    lived(broker, store, told[len(before) :], lambda: broker.now_ms)
+    sent = broker.triggers[0][sent_before:]
+    assert len(sent) > 5, "what may still be sent is sent"
+    assert all(entry.expires_ms >= broker.now_ms for entry in sent)
+    assert len(withheld(broker)) > 5, "what was due first is too late"
+    assert sent_or_withheld(broker) == sent_or_withheld(steady)
+    suppressed = [json.loads(value)["data"]["reason"] for _, value in broker.topics["suppressed"]]
+    assert suppressed.count("too_late") == len(withheld(broker))
+
+
+def lived(
+    broker: MemoryBroker,
+    store: MemoryStore,
+    messages: list[tuple[int, int, bytes]],
+    now_ms: Callable[[], int],
+) -> None:
+    """A run of partition 0 that begins when messages are there and ends when it has done all."""
+    for broker.now_ms, _, message in messages:
+        broker.append(0, message)
+    run = opened(broker, store, 0, f"{broker.now_ms}", now_ms)
+    while run.step(broker.now_ms):
+        pass
+    run.close(broker.now_ms)
+
+
+def withheld(broker: MemoryBroker) -> list[str]:
+    """The ids of triggers of partition 0 that the log says were not sent."""
+    return [json.loads(value)["id"] for _, kind, value in broker.log[0] if kind == "withheld"]
+
+
+def sent_or_withheld(broker: MemoryBroker) -> list[str]:
+    """The ids of all triggers of partition 0."""
+    return sorted([json.loads(one.value)["id"] for one in broker.triggers[0]] + withheld(broker))

@@ -91,6 +91,7 @@ def busy(metrics: Metrics) -> Metrics:
     metrics.relayed(0, relayed(1_767_225_601_000, event=[1_767_225_600_970], timer=[]))
     metrics.state(0, StateFacts(users=60, state_bytes=90_000, pending_timers=8))
     metrics.failed("redis", "retried")
+    metrics.refused(0, needs_help=True)
     return metrics
 
 

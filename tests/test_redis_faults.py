@@ -87,7 +87,7 @@ def test_an_acl_user_is_let_in_with_the_password_alone_and_never_shown() -> None
     with redis_server() as server, redis.Redis.from_url(server.address) as client:
         client.execute_command("ACL", "SETUSER", "beckon", "on", ">a/b:c@d#", "~*", "+@all")
         wrong = redis_settings(server.address.replace("//", "//beckon:hush@"))
-        with pytest.raises(StoreError, match=r"give user and password in the URL") as told:
+        with pytest.raises(StoreError, match=r"give user and password: --redis") as told:
             RedisStore(wrong, partitions=1)
         assert "hush" not in str(told.value) + repr(wrong)
         right = redis_settings(server.address.replace("//", "//beckon:a%2Fb%3Ac%40d%23@"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from threading import Event
 
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from connectors.threads import on_thread
 from state.keys import KEYS, key_table
 from state.redis_settings import redis_settings
 from state.redis_store import LOAD_ROWS, RedisStore
@@ -186,6 +188,29 @@ def test_a_commit_renews_the_lease(open_store: OpenStore) -> None:
         last = commit_after(last, {}, users=0)
         store.commit(last)
     assert store.acquire(0, "another") > 0
+
+
+def test_a_commit_that_takes_longer_than_a_lease_is_not_overtaken_by_a_rival(
+    open_store: OpenStore,
+) -> None:
+    slow, rival = open_store(lease_ms=200), open_store(lease_ms=200)
+    rows = {b"%d" % number: b"row" for number in range(60_000)}
+    commit, done = commit_after(None, rows, users=len(rows), owner="slow"), Event()
+    assert slow.acquire(0, "slow") == 0
+    trying = on_thread("rival", lambda: tries(rival, done))
+    slow.commit(commit)
+    done.set()
+    assert trying.result() > 0
+    assert stored(slow)[1] == rows
+
+
+def tries(rival: RedisStore, done: Event) -> int:
+    """Try to take a partition until it is done; how often that was refused."""
+    count = 0
+    while not done.is_set():
+        assert rival.acquire(0, "rival") > 0, f"the lease was lost after {count} tries"
+        count += 1
+    return count
 
 
 def test_a_zombie_neither_commits_once_the_lease_is_taken_nor_after_a_takeover(

@@ -20,9 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from connectors.kafka_settings import KafkaSettings
 from connectors.log import LOG_TOPIC, TRIGGERS_TOPIC
 from flows.live_commands import BECKON
-from flows.metrics import Metrics
 from flows.moved_messages import STEP_MS_MAX, Mover, instant_of
-from flows.worker import Worker
 from state.redis_settings import redis_settings
 from state.redis_store import RedisStore
 from tests.chaos.traffic import write_quick_config
@@ -57,6 +55,11 @@ class Shop:
         chosen = ["--redis", self.redis_url, "--config", str(self.config)]
         pages = ["--metrics", f"127.0.0.1:{port}"]
         command = [*BECKON, "run", *self.broker, *chosen, *pages, *more]
+        return self.engines.enter_context(started(command, self.log))
+
+    def produce(self, events: Path, *more: str) -> subprocess.Popen[bytes]:
+        """Start `beckon produce` of a file of events."""
+        command = [*BECKON, "produce", str(events), *self.broker, *more]
         return self.engines.enter_context(started(command, self.log))
 
     def triggers(self) -> list[bytes | None]:
@@ -196,11 +199,7 @@ def test_another_engine_takes_over_at_once_or_when_the_lease_is_gone(shop: Shop)
 
 
 def test_of_two_processes_one_that_dies_is_started_again(shop: Shop) -> None:
-    port = next(one for one in iter(free_port, 0) if is_free(one + 1))
-    engine = shop.start(port, "--processes", "2")
-    for one in (port, port + 1):
-        wait_until(lambda one=one: is_ready(one), START_SECONDS_MAX, shop.log)  # type: ignore[misc]  # mypy takes the default for another parameter
-        assert total(one, "beckon_partition_owned") == 1
+    engine, port = two_processes(shop)
     found = re.search(r"^beckon\[(\d+)\]: running partitions \[1\]$", shop.log.read_text(), re.M)
     assert found
     os.kill(int(found[1]), signal.SIGKILL)
@@ -210,6 +209,36 @@ def test_of_two_processes_one_that_dies_is_started_again(shop: Shop) -> None:
     wait_until(lambda: is_ready(port + 1), PATIENCE_SECONDS, shop.log)
     engine.send_signal(signal.SIGTERM)
     assert engine.wait(LEAVE_SECONDS_MAX) == 0, shop.log.read_text()
+
+
+def test_processes_end_in_order_when_who_started_them_is_killed(shop: Shop) -> None:
+    engine, port = two_processes(shop)
+    engine.kill()
+    wait_until(lambda: is_free(port) and is_free(port + 1), LEAVE_SECONDS_MAX, shop.log)
+    assert shop.log.read_text().count(": released\n") == PARTITIONS
+
+
+def test_ctrl_c_at_a_terminal_ends_all_processes_in_order_and_once(shop: Shop) -> None:
+    engine, port = two_processes(shop)
+    said = len(shop.log.read_text())
+    os.killpg(engine.pid, signal.SIGINT)
+    assert engine.wait(LEAVE_SECONDS_MAX) == 0, shop.log.read_text()
+    lines = shop.log.read_text()[said:].splitlines()
+    assert sorted(line.partition(": ")[2] for line in lines) == [
+        f"partition {partition}: released" for partition in range(PARTITIONS)
+    ]
+    assert is_free(port)
+    assert is_free(port + 1)
+
+
+def two_processes(shop: Shop) -> tuple[subprocess.Popen[bytes], int]:
+    """A supervisor whose two processes are ready, at a port and the next one."""
+    port = next(one for one in iter(free_port, 0) if is_free(one + 1))
+    engine = shop.start(port, "--processes", "2")
+    for one in (port, port + 1):
+        wait_until(lambda one=one: is_ready(one), START_SECONDS_MAX, shop.log)  # type: ignore[misc]  # mypy takes the default for another parameter
+        assert total(one, "beckon_partition_owned") == 1
+    return engine, port
 
 
 def is_free(port: int) -> bool:
@@ -247,28 +276,6 @@ def test_a_process_has_an_index_below_their_number_and_metrics_an_address(run: R
     assert (refused.code, "below --processes 2" in refused.err) == (2, True)
     refused = run("run", *servers, "--metrics", "here")
     assert (refused.code, "expected HOST:PORT" in refused.err) == (2, True)
-
-
-def test_a_partition_that_cannot_be_opened_is_in_trouble_until_it_can() -> None:
-    now_ms = NOW_MS
-
-    def refused(partition: int) -> None:
-        raise OSError("nobody answers")
-
-    metrics = Metrics(1)
-    told: list[str] = []
-    worker = Worker([0], refused, lambda: now_ms, lambda _, what: told.append(what), metrics)
-    for _ in range(3):
-        assert worker.rounds() == []
-        now_ms += 300
-    assert told == [
-        "nobody answers; trying again in 0.2 s",
-        "nobody answers; trying again in 0.5 s",
-    ]
-    (health,) = worker.health(now_ms)
-    assert health.trouble == "nobody answers (since 2026-01-01T00:00:00.000Z)"
-    assert not health.owned
-    assert b'beckon_errors_total{outcome="retried",source="redis"} 2.0' in metrics.page()
 
 
 def test_messages_move_to_now_and_keep_the_distances_of_their_times() -> None:

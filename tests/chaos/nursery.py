@@ -72,6 +72,11 @@ class Engine:
         if self.code() is None:
             os.kill(self.pid, number)
 
+    def children(self) -> list[int]:
+        """The ids of the processes that it started and that live."""
+        found = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(pid) for pid in found.read_text().split() if is_alive(int(pid))]
+
     def kill(self) -> None:
         """End it at once."""
         self.send(signal.SIGKILL)
@@ -122,6 +127,15 @@ class Nursery:
             line = self._process.stdout.readline()
         assert line, "the process that starts engines has ended"
         return msgspec.json.decode(line, type=Answer)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked about does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def serve() -> None:

@@ -5,7 +5,7 @@ So many kills as `make test` has time for; `make chaos` has more of them, and mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -13,60 +13,73 @@ from random import Random
 import pytest
 
 from connectors.failpoints import FAILPOINTS
-from tests.chaos import kinds
+from connectors.reasons import REASONS
+from tests.chaos import changes, deaths, losses
+from tests.chaos.kinds import Act, amid_traffic, impatiently, in_turn
 from tests.chaos.nursery import Nursery
+from tests.chaos.poison import KINDS, poisoned
+from tests.chaos.traffic import as_of_now, messages
 from tests.chaos.verdict import judged_triggers
 from tests.chaos.world import World
 from tests.conftest import skip_without
-from tests.server_setup import why_no_redis
-from tests.servers import redis_server
+from tests.server_setup import why_no_kafka, why_no_redis
+from tests.servers import Server, kafka_server, redis_server
 
 KILLS_PER_FAILPOINT = 3
+EVERY_STEP: Act = partial(deaths.killed_at, FAILPOINTS)
+TO_ENGINES: Sequence[tuple[Act, int]] = (
+    (EVERY_STEP, KILLS_PER_FAILPOINT),
+    (deaths.killed, 4),
+    (deaths.zombies, 1),
+    (deaths.processes, 1),
+)
+TO_SERVERS: Sequence[tuple[Act, int]] = (
+    (poisoned, 1),
+    (losses.replies_lost, 1),
+    (partial(losses.redis_rolled_back, running=True), 1),
+    (partial(losses.server_frozen, losses.broker, (1.0, 2.0)), 1),
+    (partial(losses.server_killed, losses.broker, (0.0, 1.0)), 1),
+    (partial(losses.server_killed, losses.redis, (0.0, 1.0)), 1),
+    (losses.redis_wiped, 1),
+    (changes.reconfigured, 2),
+)
 
 
 @pytest.fixture(scope="module")
-def nursery(kafka: str) -> Iterator[Nursery]:
+def broker() -> Iterator[Server]:
+    skip_without("KAFKA", why_no_kafka())
+    with kafka_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def nursery(broker: Server) -> Iterator[Nursery]:
     with Nursery() as nursery:
         yield nursery
 
 
 @pytest.fixture
-def world(kafka: str, nursery: Nursery, tmp_path: Path) -> Iterator[World]:
+def world(broker: Server, nursery: Nursery, tmp_path: Path) -> Iterator[World]:
     skip_without("REDIS", why_no_redis())
     with redis_server() as redis:
-        yield World(kafka, redis, nursery, tmp_path)
+        yield World(broker, redis, nursery, tmp_path)
 
 
-def test_an_engine_may_die_at_every_step_of_the_protocol(world: World) -> None:
-    deaths = kinds.killed_at(FAILPOINTS, world, Random(1), KILLS_PER_FAILPOINT)
-    assert deaths == KILLS_PER_FAILPOINT * len(FAILPOINTS)
-    found = world.finish()
-    assert not found.wrong()
-    assert found.triggers > 50
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        partial(kinds.killed, times=8),
-        partial(kinds.zombies, times=1),
-        partial(kinds.outages, times=2),
-        partial(kinds.redis_rolled_back, times=1, running=True),
-        partial(kinds.redis_wiped, times=1),
-    ],
-    ids=[
-        "killed anywhere",
-        "frozen, then woken",
-        "down too long",
-        "Redis rolled back",
-        "Redis wiped",
-    ],
-)
+@pytest.mark.parametrize("acts", [TO_ENGINES, TO_SERVERS], ids=["to engines", "to servers"])
 def test_whatever_happens_each_trigger_is_sent_once_and_in_order(
-    kind: partial[int], world: World
+    acts: Sequence[tuple[Act, int]], world: World
 ) -> None:
-    kind(world, Random(1))
-    assert not world.finish().wrong()
+    all_of_them = partial(amid_traffic, partial(in_turn, acts))
+    impatiently(all_of_them, world, Random(1), 1)
+    found = world.finish()
+    assert not found.wrong(), world.tail()
+    assert found.triggers > 50
+    assert found.withheld > 0
+
+
+def test_poison_of_every_kind_is_among_what_is_tried() -> None:
+    good = next(as_of_now(messages(1, seed=1)))
+    assert {kind(good)[0] for kind in KINDS} == set(REASONS) - {"unknown_event"}
 
 
 def test_a_trigger_that_is_lost_sent_twice_or_out_of_order_is_seen() -> None:

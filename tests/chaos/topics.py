@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from msgspec import Struct
 
 from connectors.kafka_reader import reader_settings
 from connectors.kafka_settings import KafkaSettings
@@ -15,8 +16,16 @@ PATIENCE_SECONDS = 30.0
 FETCH_WAIT_MS = 10
 RECORDS_AT_ONCE = 1_000
 
-Contents = dict[tuple[str, int], list[bytes]]
-"""The values in each partition of each topic, in their order."""
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What is in a topic; `at_ms`: when its producer sent it."""
+
+    value: bytes
+    at_ms: int
+
+
+Contents = dict[tuple[str, int], list[Record]]
+"""The records in each partition of each topic, in their order."""
 
 
 def contents(settings: KafkaSettings, topics: Sequence[str], partitions: int) -> Contents:
@@ -35,7 +44,9 @@ def contents(settings: KafkaSettings, topics: Sequence[str], partitions: int) ->
             assert name is not None
             assert number is not None
             if error is None:
-                found[names[name], number].append(message.value() or b"")
+                record = Record(value=message.value() or b"", at_ms=message.timestamp()[1])
+                found[names[name], number].append(record)
+                give_up_at = time.monotonic() + PATIENCE_SECONDS
             elif error.code() == KafkaError._PARTITION_EOF:
                 left.discard((name, number))
     consumer.close()

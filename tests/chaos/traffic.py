@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+from confluent_kafka import KafkaError, Message, Producer
+from msgspec import Struct
+
 from config.load import PACKAGED
+from connectors.kafka_producers import PARTITIONER
+from connectors.kafka_settings import KafkaSettings
+from connectors.log import LOG_TOPIC
+from flows.produce import key_of
 from flows.simulate import SimulateOptions, simulate
+from flows.simulate_delivery import Rates
 
 COOLDOWN = "1s"
 QUICKLY = {"s": "1s", "m": "1s", "h": "2s", "d": "3s"}
@@ -22,6 +32,28 @@ WAITS = re.compile(r'^(ttl|cooldown)( *)= "[^"]*"', re.MULTILINE)
 DAYS = 12
 LAST_STAGE_SECONDS = 3.0
 """The latest stage after its journey's entry: see QUICKLY."""
+
+FLUSH_SECONDS = 60.0
+PACE_EVERY = 20
+TRACKING_SETTINGS: dict[str, str | int | float] = {
+    "partitioner": PARTITIONER,
+    "enable.idempotence": "true",
+    # Tracking outlasts a broker that is away for a minute.
+    "message.timeout.ms": 180_000,
+    "linger.ms": 5,
+}
+
+Acknowledged = Callable[[KafkaError | None, Message], None]
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """A record on its way into the log; `partition` -1: the one that its key says."""
+
+    value: bytes | None
+    key: bytes | None
+    partition: int = -1
+    headers: list[tuple[str, str | bytes | None]] = []
+    acknowledged: Acknowledged | None = None
 
 
 def write_quick_config(folder: Path, ttl: str = "1h") -> None:
@@ -35,17 +67,19 @@ def write_quick_config(folder: Path, ttl: str = "1h") -> None:
         path.write_text(text)
 
 
-def messages(users: int, seed: int) -> list[bytes]:
+def messages(users: int, seed: int, rates: Rates | None = None) -> list[bytes]:
     """A simulated shop's messages: late, repeated and broken ones among them."""
     log = BytesIO()
-    simulate(SimulateOptions(users=users, days=DAYS, seed=seed), log)
+    options = SimulateOptions(users=users, days=DAYS, seed=seed, rates=rates or Rates())
+    simulate(options, log)
     return log.getvalue().splitlines()
 
 
-def as_of_now(lines: list[bytes]) -> Iterator[bytes]:
+def as_of_now(lines: Iterable[bytes]) -> Iterator[Sent]:
     """Each line with its times moved, so that it is received when it is taken from here."""
     for line in lines:
-        yield moved(line, datetime.now(UTC))
+        message = moved(line, datetime.now(UTC))
+        yield Sent(value=message, key=key_of(message))
 
 
 def moved(line: bytes, now: datetime) -> bytes:
@@ -65,3 +99,35 @@ def moved(line: bytes, now: datetime) -> bytes:
 
 def written(instant: datetime) -> str:
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def track(settings: KafkaSettings, records: Iterable[Sent], per_second: float, stop: Event) -> None:
+    """Append records to the log, so many a second, until they or the time to do so end."""
+    producer = Producer({**settings.connection(), **TRACKING_SETTINGS})
+    topic = settings.topic(LOG_TOPIC)
+    began_at = time.monotonic()
+    for index, record in enumerate(records):
+        send(producer, topic, record)
+        due_at = began_at + index / per_second
+        if index % PACE_EVERY == 0 and stop.wait(max(0.0, due_at - time.monotonic())):
+            break
+    assert producer.flush(FLUSH_SECONDS) == 0, "the broker does not take the events"
+
+
+def send(producer: Producer, topic: str, record: Sent) -> None:
+    """Hand a record over, waiting for room."""
+    while True:
+        try:
+            producer.produce(
+                topic,
+                record.value,
+                record.key,
+                record.partition,
+                on_delivery=record.acknowledged,
+                headers=record.headers,
+            )
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            producer.poll(0)
+            return

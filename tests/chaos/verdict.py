@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 
+import msgspec
 from msgspec import Struct
 
 from config.schema import Config
@@ -20,10 +22,33 @@ from connectors.log import (
 from state.redis_reading import RedisReader
 from state.redis_settings import RedisSettings
 from state.redis_store import RedisStore
-from tests.chaos.replayed import Expected, replayed
-from tests.chaos.topics import Contents, contents
+from tests.chaos.replayed import Expected, recorded, replayed
+from tests.chaos.topics import Contents, Record, contents
 
-SIDE_TOPICS = (SUPPRESSED_TOPIC, GOALS_TOPIC, TAGS_TOPIC, DEAD_LETTERS_TOPIC)
+SIDE_TOPICS = (SUPPRESSED_TOPIC, GOALS_TOPIC, TAGS_TOPIC)
+SENT_LATE_MS = 1_000
+"""What passes between the look at the clock and the sending, at most."""
+
+Positions = Mapping[tuple[int, int], str]
+"""Reasons of dead letters by partition and offset."""
+
+
+class Letter(Struct, frozen=True, kw_only=True):
+    """The part of a dead letter that says what it is about."""
+
+    reason: str
+    partition: int
+    offset: int
+
+
+class Expiring(Struct, frozen=True, kw_only=True):
+    """The part of a trigger that says until when it may be sent."""
+
+    expirytime: datetime
+
+
+_letter = msgspec.json.Decoder(Letter)
+_expiring = msgspec.json.Decoder(Expiring)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -33,8 +58,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
     of those that the log says were withheld.
     rows_differing: profiles that are missing, too many or not byte for byte as they should be;
     unreadable: users without the readable one.
-    side_missing, side_foreign: messages that are delivered at least once. waiting: triggers still
-    in an outbox. behind: records that were not applied.
+    side_missing, side_foreign: messages that are delivered at least once. letters_missing,
+    letters_foreign: dead letters, by position and reason. waiting: triggers still in an outbox.
+    behind: records that were not applied.
     """
 
     records: int = 0
@@ -45,11 +71,14 @@ class Verdict(Struct, frozen=True, kw_only=True):
     twice: int = 0
     foreign: int = 0
     out_of_order: int = 0
+    sent_late: int = 0
     rows_differing: int = 0
     holders_differing: int = 0
     unreadable: int = 0
     side_missing: int = 0
     side_foreign: int = 0
+    letters_missing: int = 0
+    letters_foreign: int = 0
     waiting: int = 0
     behind: int = 0
 
@@ -62,20 +91,41 @@ class Verdict(Struct, frozen=True, kw_only=True):
         }
 
 
-def verdict(config: Config, kafka: KafkaSettings, redis: RedisSettings, partitions: int) -> Verdict:
-    """Judge a stopped engine by a replay of its log."""
-    expected = [replayed(config, kafka, number, partitions) for number in range(partitions)]
+def verdict(
+    config: Config,
+    kafka: KafkaSettings,
+    redis: RedisSettings,
+    partitions: int,
+    poison: Positions,
+) -> Verdict:
+    """Judge a stopped engine by a replay of its log, which begins with `config`.
+
+    `poison`: records that must have become dead letters. The replay is one without them: they may
+    not have changed anything. Of a log without poison it knows the dead letters.
+    """
+    offsets = [{offset for at, offset in poison if at == number} for number in range(partitions)]
+    expected = [
+        replayed(config, recorded(kafka, number, offsets[number]), number, partitions)
+        for number in range(partitions)
+    ]
     pending = [one.pending for one in expected]
     assert not any(pending), f"the log ends before its last stage is due: {pending}"
-    found = contents(kafka, (TRIGGERS_TOPIC, *SIDE_TOPICS), partitions)
+    found = contents(kafka, (TRIGGERS_TOPIC, DEAD_LETTERS_TOPIC, *SIDE_TOPICS), partitions)
     counts: Counter[str] = Counter()
     for number, one in enumerate(expected):
-        counts.update(judged_triggers(one.triggers, found[TRIGGERS_TOPIC, number]))
+        counts.update(judged_triggers(one.triggers, values(found[TRIGGERS_TOPIC, number])))
+        counts.update(judged_times(found[TRIGGERS_TOPIC, number]))
         counts.update(judged_withheld(one))
         counts.update(judged_profiles(one, redis, number, partitions))
     counts.update(judged_side(expected, found, partitions))
-    counts["holders_differing"] = judged_audiences(expected, config, redis)
+    counts.update(judged_letters(expected, found, poison, partitions))
+    counts["holders_differing"] = judged_audiences(expected, redis)
     return Verdict(**counts)
+
+
+def values(records: Sequence[Record]) -> list[bytes]:
+    """What is in records, without their times."""
+    return [record.value for record in records]
 
 
 def judged_triggers(expected: Sequence[bytes], found: Sequence[bytes]) -> dict[str, int]:
@@ -94,6 +144,15 @@ def judged_triggers(expected: Sequence[bytes], found: Sequence[bytes]) -> dict[s
         "foreign": len(found) - len(known),
         "out_of_order": sum(one > other for one, other in pairwise(known)),
     }
+
+
+def judged_times(found: Sequence[Record]) -> dict[str, int]:
+    """Triggers that were sent after their `expirytime`."""
+    late = 0
+    for record in found:
+        expires = _expiring.decode(record.value).expirytime
+        late += record.at_ms > round(expires.timestamp() * 1000) + SENT_LATE_MS
+    return {"sent_late": late}
 
 
 def judged_withheld(expected: Expected) -> dict[str, int]:
@@ -133,17 +192,34 @@ def judged_side(expected: Sequence[Expected], found: Contents, partitions: int) 
     counts = {"side_missing": 0, "side_foreign": 0}
     for topic in SIDE_TOPICS:
         wanted = {value for one in expected for value in one.side.get(topic, ())}
-        sent = {value for number in range(partitions) for value in found[topic, number]}
+        sent = {value for number in range(partitions) for value in values(found[topic, number])}
         counts["side_missing"] += len(wanted - sent)
         counts["side_foreign"] += len(sent - wanted)
     return counts
 
 
-def judged_audiences(expected: Sequence[Expected], config: Config, redis: RedisSettings) -> int:
+def judged_letters(
+    expected: Sequence[Expected], found: Contents, poison: Positions, partitions: int
+) -> dict[str, int]:
+    """Dead letters, which are delivered at least once: each poisoned record is one."""
+    lines = [line for one in expected for line in one.side.get(DEAD_LETTERS_TOPIC, ())]
+    wanted = {*map(told_by, lines)} | {(*position, reason) for position, reason in poison.items()}
+    records = [found[DEAD_LETTERS_TOPIC, number] for number in range(partitions)]
+    sent = {told_by(value) for some in records for value in values(some)}
+    return {"letters_missing": len(wanted - sent), "letters_foreign": len(sent - wanted)}
+
+
+def told_by(line: bytes) -> tuple[int, int, str]:
+    """Partition, offset and reason of a dead letter."""
+    letter = _letter.decode(line)
+    return letter.partition, letter.offset, letter.reason
+
+
+def judged_audiences(expected: Sequence[Expected], redis: RedisSettings) -> int:
     """How many users are in an audience and should not be, or should be and are not."""
     reader = RedisReader(redis)
     wrong = 0
-    for tag in config.tags:
-        wanted = {user for one in expected for user in one.audiences[tag.name]}
-        wrong += len(wanted ^ reader.holders(tag.name))
+    for tag in {tag for one in expected for tag in one.audiences}:
+        wanted = {user for one in expected for user in one.audiences.get(tag, ())}
+        wrong += len(wanted ^ reader.holders(tag))
     return wrong

@@ -1,0 +1,107 @@
+"""How fast a live engine works off a backlog: start, wall and CPU seconds of all its processes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from msgspec import Struct
+
+from bench.live.configs import write_quick
+from bench.live.feed import Fed
+from bench.live.world import START_SECONDS_MAX, Progress, World, engine, feed, log_ends, opened
+from bench.measure import Figure, middle
+from config.load import PACKAGED
+from connectors.log import TRIGGERS_TOPIC
+
+CATCH_UP_SECONDS_MAX = 1_800.0
+TAKEN = r"partition \d+: taken"
+UNIT = "events/CPU-s"
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """What one engine took for one backlog.
+
+    From its start to the last partition taken; from there to the last record committed; CPU
+    seconds of both and of an orderly end, in which what is left is relayed.
+    """
+
+    records: int
+    start_seconds: float
+    start_cpu_seconds: float
+    work_seconds: float
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Events per CPU-second, without what the start took."""
+        return self.records / (self.cpu_seconds - self.start_cpu_seconds)
+
+    @property
+    def rate_with_start(self) -> float:
+        """Events per CPU-second of the processes' whole life."""
+        return self.records / self.cpu_seconds
+
+    @property
+    def rate_on_the_wall(self) -> float:
+        """Events per second from the first applied to the last committed."""
+        return self.records / self.work_seconds
+
+
+def work_off(world: World, fed: Fed, *more: str) -> Run:
+    """Start an engine on a log that is filled, let it commit all of it, and stop it."""
+    ends = log_ends(world)
+    progress = Progress(world)
+    with engine(world, *more) as program:
+        taken = program.wait_for(TAKEN, world.partitions, START_SECONDS_MAX)[-1]
+        program.wait_until(
+            lambda: progress.reached(ends), CATCH_UP_SECONDS_MAX, "commits up to the log's end"
+        )
+        work_seconds = time.monotonic() - taken.at
+        cpu_seconds = program.stop()
+    progress.close()
+    return Run(
+        records=fed.records,
+        start_seconds=taken.at - program.started_at,
+        start_cpu_seconds=taken.cpu_seconds,
+        work_seconds=work_seconds,
+        cpu_seconds=cpu_seconds,
+    )
+
+
+def measure_backlog(log: Path, folder: Path, *, events: int) -> list[Figure]:
+    """The default config on a simulated shop's backlog, one process."""
+    config = write_quick(PACKAGED, folder / "default")
+    with opened(config, partitions=4) as world:
+        fed = feed(world, "shop", str(log), "--lines", str(events))
+        run = work_off(world, fed)
+        triggers = sum(log_ends(world, TRIGGERS_TOPIC))
+    return [
+        Figure(name="events in the backlog", value=fed.records, unit="events"),
+        Figure(name="their users", value=fed.users, unit="users"),
+        Figure(name="weight of an event", value=fed.bytes / fed.records, unit="bytes"),
+        Figure(name="events per trigger", value=fed.records / max(triggers, 1), unit="events"),
+        Figure(name="backlog, default config", value=run.rate, unit=UNIT, at_least=120_000.0),
+        Figure(name="the same, start included", value=run.rate_with_start, unit=UNIT),
+        Figure(name="the same, by the clock", value=run.rate_on_the_wall, unit="events/s"),
+        Figure(name="start, compiled code cached", value=run.start_cpu_seconds, unit="CPU-s"),
+        Figure(name="start, by the clock", value=run.start_seconds, unit="s"),
+    ]
+
+
+def measure_processes(log: Path, folder: Path, *, events: int, rounds: int) -> list[Figure]:
+    """One process against two that share the partitions, each on a backlog of its own, by turns."""
+    config = write_quick(PACKAGED, folder / "default")
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(rounds):
+        for processes in (1, 2) if turn % 2 == 0 else (2, 1):
+            with opened(config, partitions=4) as world:
+                fed = feed(world, "shop", str(log), "--lines", str(events))
+                run = work_off(world, fed, "--processes", str(processes))
+            rates[processes].append(run.rate)
+    one, two = middle(rates[1]), middle(rates[2])
+    return [
+        Figure(name="one process", value=one, unit=UNIT),
+        Figure(name="two processes", value=two, unit=UNIT),
+        Figure(name="what two lose", value=100 * (1 - two / one), unit="%", at_most=5.0),
+    ]

@@ -1,0 +1,174 @@
+"""Where the replay of a range begins: each partition's engine, and the config in force there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from config.schema import Config
+from connectors.kafka_ranges import Span, TopicRange, pieces_in
+from connectors.kafka_reader import KafkaReader
+from connectors.log import ControlRecord
+from flows.config_records import SCAN_RECORDS, ConfigRecordError, config_of, first_config
+from flows.loading import load_engine, tell_conversions
+from flows.partition import Engine
+from state.file_store import FileStore
+from state.store import Checkpoint, Snapshot, StoreError
+
+LOOK_BACK_RECORDS, LOOK_BACK_GROWTH = 10_000, 4
+"""The last config before an offset is looked for in so many records, then in more and more."""
+
+log = logging.getLogger(__name__)
+
+
+class Beginning(Struct, frozen=True, kw_only=True):
+    """What decides how a range begins.
+
+    config: passes over the log's own; None: those are in force. state: a directory to resume from.
+    `pause` waits for some 10 ms while the broker fetches.
+    """
+
+    wanted: TopicRange
+    config: Config | None
+    state: Path | None
+    pause: Callable[[], None]
+
+    def reader(self, partition: int, next_offset: int) -> KafkaReader:
+        """A reader of a partition from an offset on."""
+        return KafkaReader(self.wanted.settings, partition, next_offset, topic=self.wanted.topic)
+
+    @property
+    def topic(self) -> str:
+        """The full name of the log."""
+        return self.wanted.settings.topic(self.wanted.topic)
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """A partition of a range, with an engine that stands at its begin.
+
+    config_offset: of the record of the log's config in force there; -1: its first.
+    """
+
+    span: Span
+    engine: Engine
+    config: Config
+    config_offset: int
+
+
+def parts_of(
+    beginning: Beginning, spans: Iterable[Span], store: FileStore | None
+) -> Iterator[Part]:
+    """The partitions of a range, each loaded when it is its turn.
+
+    Raises:
+        StoreError: what is stored does not belong to this range.
+        ConfigRecordError: no config is given, and the log's cannot be read.
+        OSError: store or broker cannot be read.
+    """
+    for span in spans:
+        snapshot = store.load(span.partition) if store is not None else None
+        if snapshot is None:
+            yield _from_nothing(beginning, span)
+        else:
+            yield _resumed(beginning, span, snapshot)
+
+
+def tell_of_the_middle(topic: str, spans: Iterable[Span]) -> None:
+    """Say what it means that a range begins in the middle of the log, from nothing."""
+    behind = [span for span in spans if span.begin > 0]
+    if behind:
+        log.warning(
+            "%s: the range begins in the middle of the log (partition %d at offset %s), and from "
+            "nothing: no user, cart, window or pending stage of before is known, so what is "
+            "decided differs from what was decided live until windows and cooldowns have passed; "
+            "to begin with what was known, give --state DIR, a state that was exported then",
+            topic,
+            behind[0].partition,
+            f"{behind[0].begin:,}",
+        )
+
+
+def _from_nothing(beginning: Beginning, span: Span) -> Part:
+    config, config_offset = _config_in_force(beginning, span)
+    engine = Engine(config, partition=span.partition)
+    engine.checkpoint = replace(engine.checkpoint, next_offset=span.begin)
+    return Part(span=span, engine=engine, config=config, config_offset=config_offset)
+
+
+def _resumed(beginning: Beginning, span: Span, snapshot: Snapshot) -> Part:
+    checkpoint = snapshot.checkpoint
+    where = f"{beginning.state}, partition {span.partition}"
+    _check_position(beginning, where, span, checkpoint)
+    span = replace(span, begin=checkpoint.next_offset)
+    config, config_offset = _config_in_force(beginning, span, checkpoint.config_offset)
+    engine = load_engine(str(beginning.state), config, span.partition, snapshot)
+    tell_conversions(where, [engine.conversion])
+    return Part(span=span, engine=engine, config=config, config_offset=config_offset)
+
+
+def _check_position(beginning: Beginning, where: str, span: Span, checkpoint: Checkpoint) -> None:
+    """Refuse a state that does not stand where the range can begin."""
+    at = f"offset {checkpoint.next_offset:,}"
+    if checkpoint.sources:
+        raise StoreError(
+            where,
+            expected="a state of this log (beckon state export)",
+            got="one that was made from files",
+            fix="name another directory",
+        )
+    if beginning.wanted.from_ms is not None:
+        raise StoreError(
+            where,
+            expected=f"to begin where the state stands, at {at}",
+            got="from= in the URL, too",
+            fix="leave out from=, or --state",
+        )
+    if checkpoint.next_offset > span.end:
+        raise StoreError(
+            where,
+            expected=f"a state that stands at or before the range's end, offset {span.end:,}",
+            got=at,
+            fix="choose a later to=, or an older state; or this is the state of another log",
+        )
+
+
+def _config_in_force(beginning: Beginning, span: Span, known: int = -1) -> tuple[Config, int]:
+    """The config that the span begins with, and the offset of its record in the log (-1: first).
+
+    `known`: that offset where a state tells it.
+    """
+    if beginning.config is not None:
+        return beginning.config, known
+    if known < 0 and (last := last_config(beginning, span)) is not None:
+        return config_of(last), last.offset
+    with closing(beginning.reader(span.partition, max(known, span.first))) as reader:
+        record = first_config(reader, beginning.pause)
+    if record is None or (known >= 0 and record.offset != known):
+        raise ConfigRecordError(
+            f"{beginning.topic}, partition {span.partition}: expected the config that was in force "
+            f"at offset {span.begin:,}, got none; name one with --config DIR"
+        )
+    return config_of(record), known
+
+
+def last_config(beginning: Beginning, span: Span) -> ControlRecord | None:
+    """The last config record before the span, if there is one: it holds there."""
+    end, window = span.begin, LOOK_BACK_RECORDS
+    while end > span.first:
+        look = replace(span, begin=max(span.first, end - window), end=end)
+        with closing(beginning.reader(span.partition, look.begin)) as reader:
+            found = [
+                piece
+                for pieces in pieces_in(reader, look, SCAN_RECORDS, beginning.pause)
+                for piece in pieces
+                if isinstance(piece, ControlRecord) and piece.kind == "config"
+            ]
+        if found:
+            return found[-1]
+        end, window = look.begin, window * LOOK_BACK_GROWTH
+    return None
