@@ -44,8 +44,7 @@ class LiveParts(Struct, frozen=True, kw_only=True):
     """What the run of a partition is made of.
 
     `reader_from` opens the log at an offset. `config_at` reads the config whose record is at an
-    offset of the log (-1: the first that the log has). `released` gives the partition
-    back.
+    offset of the log (-1: the first that the log has). `released` gives the partition back.
     """
 
     partition: int

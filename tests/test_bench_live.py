@@ -14,6 +14,7 @@ import pytest
 
 from bench.live.__main__ import QUICK, chosen
 from bench.live.backlog import Run as Worked
+from bench.live.backlog import Start
 from bench.live.configs import AT_ONCE, SMALL_JOB, TIMER, write_quick, write_with_timers
 from bench.live.crowd import Resume, resume_figures
 from bench.live.feed import (
@@ -181,11 +182,12 @@ def test_the_rivals_job_passes_over_what_it_cannot_use() -> None:
 
 
 def test_rates_leave_out_the_start_or_hold_it() -> None:
+    start = Start(seconds=2.0, cpu_seconds=1.0)
     worked = Worked(
-        records=1_000, start_seconds=2.0, start_cpu_seconds=1.0, work_seconds=4.0, cpu_seconds=3.0
+        records=1_000, start=start, work_seconds=4.0, cpu_seconds=3.0, life_cpu_seconds=5.0
     )
     assert (worked.rate, worked.rate_on_the_wall) == (500.0, 250.0)
-    assert round(worked.rate_with_start) == 333
+    assert worked.rate_with_start == 200.0
 
 
 def test_latencies_are_those_of_the_journey_that_is_due_at_once() -> None:

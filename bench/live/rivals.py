@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 from msgspec import Struct
 
-from bench.live.backlog import UNIT, work_off
+from bench.live.backlog import UNIT, start_alone, work_off
 from bench.live.configs import SMALL_JOB, write_quick
 from bench.live.feed import Fed
 from bench.live.world import World, create_topic, feed, log_ends, opened
@@ -73,8 +73,9 @@ def measure_rivals(log: Path, folder: Path, *, events: int) -> list[Figure]:
         short = sum(log_ends(world))
         starts = [used_by(rival, world) for rival in RIVALS]
     with opened(config, partitions=4) as world:
+        start = start_alone(world)
         fed = feed_small(world, log, events)
-        own = work_off(world, fed)
+        own = work_off(world, fed, start)
         answer = reminders(world, TRIGGERS_TOPIC)
         records = sum(log_ends(world))
         figures = [
@@ -83,9 +84,9 @@ def measure_rivals(log: Path, folder: Path, *, events: int) -> list[Figure]:
             Figure(name="Beckon, start included", value=own.rate_with_start, unit=UNIT),
             Figure(name="reminders, Beckon", value=answer.total(), unit="reminders"),
         ]
-        for rival, start in zip(RIVALS, starts, strict=True):
+        for rival, short_run in zip(RIVALS, starts, strict=True):
             usage = used_by(rival, world)
-            rate = (records - short) / (usage.cpu_seconds - start.cpu_seconds)
+            rate = (records - short) / (usage.cpu_seconds - short_run.cpu_seconds)
             theirs = reminders(world, rival.topic)
             differing = (theirs - answer).total() + (answer - theirs).total()
             included = records / usage.cpu_seconds

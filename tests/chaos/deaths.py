@@ -123,8 +123,8 @@ def processes(world: World, random: Random, times: int) -> int:
 
 
 def _kill_one_of(world: World, watching: Engine) -> None:
-    """Kill a process, and wait until it has a successor."""
-    unlucky = max(watching.children())
+    """Kill the older process, and wait until it has a successor."""
+    unlucky = min(watching.children())
     os.kill(unlucky, signal.SIGKILL)
 
     def has_successor() -> bool:
