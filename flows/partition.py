@@ -44,7 +44,17 @@ from state.packing import RowPacker
 from state.renumber import Rows, without_unused
 from state.row_shape import encode_shape, shape_digest, shape_of
 from state.store import AudienceChange, Checkpoint, Commit, Snapshot, encode_checkpoint
-from state.texts import COUNT, find_all, new_texts, number_of, text_of, with_room
+from state.texts import (
+    COUNT,
+    find_all,
+    intern_all,
+    joined,
+    new_texts,
+    number_of,
+    text_of,
+    texts_of,
+    with_room,
+)
 
 DRAIN_MS = 3660 * 86_400_000
 """How far ahead `drain` looks: what recurs each day for ever must end somewhere."""
@@ -168,7 +178,7 @@ class Engine:
         live = live or Live()
         slots = np.flatnonzero(self._touched[: self._user_count()])
         packed = self._packer.pack(self._memory, self._made.plan, self._texts, slots)
-        users = [text_of(self._users, slot) for slot in slots.tolist()]
+        users = texts_of(self._users, slots)
         commit = Commit(
             checkpoint=replace(
                 self.checkpoint,
@@ -196,7 +206,7 @@ class Engine:
         """An engine that goes on with these profiles by another config."""
         slots = np.arange(self._user_count())
         packed = self._packer.pack(self._memory, self._made.plan, self._texts, slots)
-        users = [text_of(self._users, slot) for slot in slots.tolist()]
+        users = texts_of(self._users, slots)
         snapshot = Snapshot(
             checkpoint=self.checkpoint,
             rows=list(zip(users, packed, strict=True)),
@@ -360,17 +370,14 @@ class Engine:
 
     def _load(self, snapshot: Snapshot) -> None:
         checkpoint = snapshot.checkpoint
-        rows = [row for _, row in snapshot.rows]
+        users, rows = [user for user, _ in snapshot.rows], [row for _, row in snapshot.rows]
         self._shape_is_stored = checkpoint.layout == self.checkpoint.layout
         if not self._shape_is_stored:
             template = self._made.layout.template
             rows, self.conversion = convert_stored(rows, snapshot.shape, self._shape, template)
-        self._users = with_room(
-            self._users, len(snapshot.rows), sum(len(user) for user, _ in snapshot.rows)
-        )
+        self._users = with_room(self._users, len(users), sum(map(len, users)))
         self._memory = with_users(self._memory, self._made.layout.words, len(snapshot.rows))
-        for user, _ in snapshot.rows:
-            number_of(self._users, user)
+        intern_all(self._users, *joined(users))
         assert self._user_count() == len(snapshot.rows), "a snapshot has each user once"
         self._memory, self._texts = self._packer.unpack(
             self._memory, self._made.plan, self._texts, 0, rows

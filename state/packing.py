@@ -2,10 +2,13 @@
 
 A packed row holds the row's words, the nodes of its lists and the texts it names, which stand in
 the row as numbers of its own (1, 2, ...). So it can be loaded into any table, in any order. In
-bytes: two int32 (words, texts), the words, the texts' lengths as uint16, the texts.
+bytes: the words without their zeros (`state.word_packing`), the first of which says how many follow
+and, above 32 bits, how many texts there are; the texts' lengths as uint16, the texts.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +34,13 @@ from state.layout import (
     Plan,
 )
 from state.memory import NODE_WORDS, Memory, take_node, with_nodes
-from state.texts import HEAD, READ_AHEAD, Texts, intern, with_room
+from state.texts import HEAD, Texts, intern, joined, with_room
+from state.word_packing import PACKED_WORD_BYTES, pack_words, unpack_words
 
 CELLS = NODE_WORDS - 1
-WORD_BYTES = 8
-BUFFER_WORDS = 1 << 19
+TEXTS_SHIFT = 32
+WORDS_MASK = (1 << TEXTS_SHIFT) - 1
+BUFFER_BYTES = 1 << 22
 ROWS_AT_ONCE = 4096
 """Rows are packed into a buffer of 4 MB and a row, and loaded some thousand at once."""
 
@@ -47,26 +52,26 @@ class RowPacker:
         lists = INSTANCES_MAX + JOURNEYS_MAX + EXITS_MAX + CARTS_MAX * (LINES_MAX + 2)
         chunks = (DISTINCT_MAX // CELLS + 2) * len(layout.distinct_heads)
         texts = len(layout.text_cells) + 2 * lists + CELLS * chunks
-        text_words = texts * (2 + TEXT_BYTES_MAX) // WORD_BYTES
-        self._row_words_max = layout.words + (lists + chunks) * NODE_WORDS + text_words + 2
         self._row_words = layout.words
         self._cells = (layout.text_cells, layout.distinct_heads)
+        self._words = np.zeros(layout.words + (lists + chunks) * NODE_WORDS + 2, np.int64)
         self._local = np.zeros(texts + 1, np.int64)
+        self._row_bytes_max = len(self._words) * PACKED_WORD_BYTES + texts * (2 + TEXT_BYTES_MAX)
 
     def pack(
         self, memory: Memory, plan: Plan, texts: Texts, slots: NDArray[np.int64]
     ) -> list[bytes]:
         """The rows of users as bytes, in the order of `slots`."""
         packed: list[bytes] = []
-        words = np.empty(self._row_words_max + BUFFER_WORDS, np.int64)
-        content = words.view(np.uint8).data
-        last = len(words) - self._row_words_max
+        content = np.empty(self._row_bytes_max + BUFFER_BYTES, np.uint8)
         while len(packed) < len(slots):
-            ends = np.zeros((len(slots) - len(packed), 2), np.int64)
+            ends = np.zeros(len(slots) - len(packed) + 1, np.int64)
             left = slots[len(packed) :]
-            where = (words, ends, last)
-            count = pack_rows(memory, plan, texts, self._cells, left, self._local, where)
-            packed += [bytes(content[start:end]) for start, end in ends[:count].tolist()]
+            scratch = (self._words, self._local)
+            where = (content, ends, BUFFER_BYTES)
+            count = pack_rows(memory, plan, texts, self._cells, left, scratch, where)
+            bounds = ends[: count + 1].tolist()
+            packed += [bytes(content.data[start:end]) for start, end in pairwise(bounds)]
         return packed
 
     def unpack(
@@ -75,16 +80,14 @@ class RowPacker:
         """Load packed rows into the empty rows from `first_slot` on; the tables, maybe grown."""
         for first in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[first : first + ROWS_AT_ONCE]
-            padded = [row + bytes(-len(row) % WORD_BYTES) for row in part]
-            lengths = np.fromiter(map(len, padded), np.int64, len(padded)) // WORD_BYTES
-            starts = np.cumsum(lengths) - lengths
-            words = np.frombuffer(b"".join([*padded, bytes(READ_AHEAD)]), np.int64).copy()
+            content, starts = joined(part)
             needs = np.zeros(3, np.int64)
-            add_needs(words, starts, self._row_words, needs)
+            add_needs(content, starts, self._words, self._row_words, needs)
             nodes, count, size = needs.tolist()
             memory, texts = with_nodes(memory, nodes), with_room(texts, count, size)
             at = first_slot + first
-            unpack_rows(memory, plan, texts, self._cells, at, (words, starts), self._local)
+            scratch = (self._words, self._local)
+            unpack_rows(memory, plan, texts, self._cells, at, (content, starts), scratch)
         return memory, texts
 
 
@@ -95,27 +98,27 @@ def pack_rows(
     texts: Texts,
     cells: tuple[NDArray[np.int64], NDArray[np.int64]],
     slots: NDArray[np.int64],
-    local: NDArray[np.int64],
-    where: tuple[NDArray[np.int64], NDArray[np.int64], int],
+    scratch: tuple[NDArray[np.int64], NDArray[np.int64]],
+    where: tuple[NDArray[np.uint8], NDArray[np.int64], int],
 ) -> int:
     """Pack rows until the buffer is full; returns how many.
 
-    `where`: the buffer, room for each row's first byte and end, the last word that a row may start
-    at.
+    `scratch`: room for a row's words, and for the numbers of its texts. `where`: the buffer, room
+    for where each row ends (behind a 0, where the first one starts), and the byte from which on no
+    row may start.
     """
-    words, ends, last = where
-    halves, content = words.view(np.int32), words.view(np.uint8)
+    words, local = scratch
+    content, ends, last = where
     at = 0
     for index in range(len(slots)):
-        if at > last:
+        if at >= last:
             return index
         local[0] = 0
-        end = pack_user(memory, plan, cells, slots[index], words, at + 1, local)
-        halves[2 * at] = end - at - 1
-        halves[2 * at + 1] = local[0]
-        ends[index, 0] = WORD_BYTES * at
-        ends[index, 1] = _pack_texts(texts, local, content, WORD_BYTES * end)
-        at = (ends[index, 1] + WORD_BYTES - 1) // WORD_BYTES
+        end = pack_user(memory, plan, cells, slots[index], words, 1, local)
+        words[0] = (end - 1) | (local[0] << TEXTS_SHIFT)
+        at = pack_words(words, end, content, at)
+        at = _pack_texts(texts, local, content, at)
+        ends[index + 1] = at
     return len(slots)
 
 
@@ -138,17 +141,18 @@ def _pack_texts(
 
 @compiled
 def add_needs(
-    words: NDArray[np.int64], starts: NDArray[np.int64], row_words: int, needs: NDArray[np.int64]
+    content: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    words: NDArray[np.int64],
+    row_words: int,
+    needs: NDArray[np.int64],
 ) -> None:
-    """Add what packed rows take at most: nodes, texts, bytes of texts."""
-    halves = words.view(np.int32)
-    for index in range(len(starts)):
-        start = starts[index]
-        end = starts[index + 1] if index + 1 < len(starts) else len(words)
-        count = int(halves[2 * start])
-        needs[0] += (count - row_words) // CELLS
-        needs[1] += halves[2 * start + 1]
-        needs[2] += WORD_BYTES * (end - start - 1 - count)
+    """Add what packed rows take at most: nodes, texts, bytes of texts. `words` is scratch."""
+    for index in range(len(starts) - 1):
+        unpack_words(content, starts[index], words, 1)
+        needs[0] += ((words[0] & WORDS_MASK) - row_words) // CELLS
+        needs[1] += words[0] >> TEXTS_SHIFT
+        needs[2] += starts[index + 1] - starts[index]
 
 
 @compiled
@@ -158,23 +162,23 @@ def unpack_rows(
     texts: Texts,
     cells: tuple[NDArray[np.int64], NDArray[np.int64]],
     first_slot: int,
-    packed: tuple[NDArray[np.int64], NDArray[np.int64]],
-    numbers: NDArray[np.int64],
+    packed: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    scratch: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> None:
-    """Load packed rows, given as their words and where each starts; there is room for all."""
-    words, starts = packed
-    halves, content = words.view(np.int32), words.view(np.uint8)
-    for index in range(len(starts)):
-        start = starts[index]
-        named = int(halves[2 * start + 1])
-        lengths = WORD_BYTES * (start + 1 + int(halves[2 * start]))
+    """Load packed rows, given as their bytes and where each starts; there is room for all."""
+    content, starts = packed
+    words, numbers = scratch
+    for index in range(len(starts) - 1):
+        unpack_words(content, starts[index], words, 1)
+        count, named = words[0] & WORDS_MASK, words[0] >> TEXTS_SHIFT
+        lengths = unpack_words(content, starts[index], words, count + 1)
         at = lengths + 2 * named
         for number in range(named):
             length_at = lengths + 2 * number
             length = int(content[length_at]) + 256 * int(content[length_at + 1])
             numbers[number + 1] = intern(texts, content, at, length)
             at += length
-        unpack_user(memory, plan, cells, first_slot + index, words, start + 1, numbers)
+        unpack_user(memory, plan, cells, first_slot + index, words, 1, numbers)
 
 
 @compiled

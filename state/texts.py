@@ -7,6 +7,7 @@ the user of a table to say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -72,10 +73,31 @@ def text_of(texts: Texts, number: int) -> bytes:
     return texts.data[start:end].tobytes()
 
 
+def texts_of(texts: Texts, numbers: NDArray[np.int64]) -> list[bytes]:
+    """The bytes of strings by their numbers."""
+    at = HEAD + 2 * numbers
+    bounds = zip(texts.entries[at + 1].tolist(), texts.entries[at + 3].tolist(), strict=True)
+    return [texts.data.data[start:end].tobytes() for start, end in bounds]
+
+
 def number_of(texts: Texts, text: bytes) -> int:
     """The number of a string, given one if it is new; the caller has made room."""
-    data = np.frombuffer(text + bytes(READ_AHEAD), np.uint8)
+    data, _ = joined([text])
     return int(intern(texts, data, 0, len(text)))
+
+
+def joined(strings: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Strings in one array, readable a little beyond the last; where each begins and ends."""
+    ends = np.cumsum(np.fromiter(map(len, strings), np.int64, len(strings)))
+    data = np.frombuffer(bytearray().join([*strings, bytes(READ_AHEAD)]), np.uint8)
+    return data, np.concatenate((np.zeros(1, np.int64), ends))
+
+
+@compiled
+def intern_all(texts: Texts, data: NDArray[np.uint8], bounds: NDArray[np.int64]) -> None:
+    """Give strings of `data` numbers where they are new, in their order; there is room for all."""
+    for index in range(len(bounds) - 1):
+        intern(texts, data, bounds[index], bounds[index + 1] - bounds[index])
 
 
 @compiled
