@@ -19,7 +19,7 @@ class KafkaBroker:
         self._settings = settings
 
     def reader(self, partition: int, next_offset: int) -> KafkaReader:
-        """A reader of a partition of the log, from an offset on."""
+        """A reader of a partition of the log, from an offset on (0: the first that there is)."""
         return KafkaReader(self._settings, partition, next_offset)
 
     def writer(self) -> KafkaWriter:

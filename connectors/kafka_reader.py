@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 from confluent_kafka import (
+    OFFSET_BEGINNING,
     TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
@@ -79,6 +80,7 @@ class Statistics(Struct):
 class KafkaReader:
     """See `connectors.log.LogReader`. It is of no consumer group and commits nothing to Kafka.
 
+    Offset 0 means the log's first record, though retention may have deleted some before it.
     While nobody polls, the client stops fetching once QUEUE_KILOBYTES wait: there is no pause.
     """
 
@@ -90,7 +92,8 @@ class KafkaReader:
     ) -> None:
         self._settings = settings
         self._topic = settings.topic(topic)
-        self._partition = TopicPartition(self._topic, partition, next_offset)
+        begin = next_offset or OFFSET_BEGINNING
+        self._partition = TopicPartition(self._topic, partition, begin)
         self._next_offset = next_offset
         self._end_seen = self._heard = False
         self.last_error = ""

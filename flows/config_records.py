@@ -14,6 +14,7 @@ from config.problems import ConfigError
 from config.schema import Config
 from config.toml_files import JOURNEYS_FOLDER
 from connectors.log import ControlRecord, LogReader, LogWriter
+from state.store import Snapshot
 
 RECORD_BYTES_MAX = 900_000
 FLUSH_SECONDS = 10.0
@@ -95,6 +96,19 @@ def config_of(record: ControlRecord) -> Config:
             "run the version of Beckon that pushed it, or push it again"
         )
     return config
+
+
+def stored_config(snapshot: Snapshot) -> ControlRecord | None:
+    """The record of the config that profiles were made with, where they keep it.
+
+    The log may have forgotten it. Its offset is not known: it is told as that of the snapshot.
+    """
+    if not snapshot.config:
+        return None
+    at = snapshot.checkpoint
+    return ControlRecord(
+        kind="config", offset=at.next_offset, log_ms=at.clock_ms, value=snapshot.config
+    )
 
 
 def push(writer: LogWriter, partitions: int, record: ConfigRecord) -> None:

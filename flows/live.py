@@ -14,11 +14,19 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
-from config.schema import Config
 from connectors.failpoints import failpoint
-from connectors.log import LogReader, LogWriter, OutboxEntry, Polled, Relay, SideOutput
+from connectors.log import (
+    ControlRecord,
+    LogReader,
+    LogWriter,
+    OutboxEntry,
+    Polled,
+    Relay,
+    SideOutput,
+)
 from flows.audiences import Audiences
 from flows.committing import Committing
+from flows.config_records import config_of, stored_config
 from flows.live_apply import Applied, Applier
 from flows.loading import load_engine
 from flows.partition import Engine, Live
@@ -43,8 +51,8 @@ NOTHING = Polled(pieces=[], record_count=0, next_offset=0, end_offset=0)
 class LiveParts(Struct, frozen=True, kw_only=True):
     """What the run of a partition is made of.
 
-    `reader_from` opens the log at an offset. `config_at` reads the config whose record is at an
-    offset of the log (-1: the first that the log has). `released` gives the partition back.
+    `reader_from` opens the log at an offset. `first_config` reads the record of the first config
+    that the partition's log has, for a run without profiles. `released` gives the partition back.
     """
 
     partition: int
@@ -52,7 +60,7 @@ class LiveParts(Struct, frozen=True, kw_only=True):
     owner: str
     store: Store
     reader_from: Callable[[int], LogReader]
-    config_at: Callable[[int], Config]
+    first_config: Callable[[], ControlRecord]
     writer: LogWriter
     relay: Relay
     side: SideOutput
@@ -107,8 +115,10 @@ class LivePartition:
     def __init__(self, parts: LiveParts, snapshot: Snapshot | None, relayed: Place | None) -> None:
         self._parts = parts
         self._relayed = relayed
-        self._config_offset = snapshot.checkpoint.config_offset if snapshot is not None else -1
-        config = parts.config_at(self._config_offset)
+        stored = stored_config(snapshot) if snapshot is not None else None
+        record = stored or parts.first_config()
+        self._config_to_store = record.value if stored is None else b""
+        config = config_of(record)
         engine = Engine(config, partition=parts.partition)
         if snapshot is not None:
             engine = load_engine(f"partition {parts.partition}", config, parts.partition, snapshot)
@@ -259,8 +269,7 @@ class LivePartition:
         self._metrics.applied(applied, self._end_offset)
         self._audiences.note(applied.turned)
         self._applied_offset = applied.next_offset
-        if applied.config_offset >= 0:
-            self._config_offset = applied.config_offset
+        self._config_to_store = applied.config_record or self._config_to_store
 
     def _tick(self, now_ms: int) -> None:
         """Have the broker prove that time has passed, where something is due by the wall clock."""
@@ -296,7 +305,7 @@ class LivePartition:
         live = Live(
             owner=self._parts.owner,
             last_place=self._last_place,
-            config_offset=self._config_offset,
+            config=self._config_to_store,
             outbox=[encode_entry(entry) for entry in self._entries],
             relayed_count=relayed_count - self._relayed_noted,
             audiences=self._audiences.taken(),
@@ -306,7 +315,7 @@ class LivePartition:
         self._owed.update(dict.fromkeys(user for user, _ in commit.rows))
         self._committing.begin(commit, self._entries)
         self._relayed_noted = relayed_count
-        self._entries = []
+        self._entries, self._config_to_store = [], b""
         self._committed_offset = self._applied_offset
         self._committed_at_ms = now_ms
 

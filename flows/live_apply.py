@@ -47,8 +47,8 @@ class Applied(Struct, frozen=True, kw_only=True):
     """What a piece of the log led to.
 
     triggers: in order of place. turned: (user, tag, held) of each transition. config: that decided.
-    config_offset: that of its record, where one came into force; else -1. brought: what the piece
-    added to the engine's tallies.
+    config_record: its record, where one came into force; else b"". brought: what the piece added to
+    the engine's tallies.
     """
 
     triggers: list[tuple[Place, OutboxEntry]]
@@ -59,7 +59,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     clock_ms: int
     config: Config
     brought: Tallies
-    config_offset: int = -1
+    config_record: bytes = b""
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ class Step(Struct, frozen=True, kw_only=True):
     dead_letters: list[DeadLetter]
     next_offset: int
     forgotten: list[tuple[bytes, str, bool]] = []
-    config_offset: int = -1
+    config_record: bytes = b""
 
 
 class Decision(Struct):
@@ -146,7 +146,7 @@ class Applier:
             self.engine = self.engine.successor(config)
             self._tallies = self.engine.tallies
             self._decoder = new_decoder(config, self._decoder.clock_ms)
-        return replace(self._pass_time(record), forgotten=gone, config_offset=record.offset)
+        return replace(self._pass_time(record), forgotten=gone, config_record=record.value)
 
     def _of_gone_tags(self, config: Config) -> list[tuple[bytes, str, bool]]:
         """Who loses the tags that the new config does not have."""
@@ -217,7 +217,7 @@ class Applier:
             clock_ms=self.engine.checkpoint.clock_ms,
             config=self._config,
             brought=since(before, self._tallies),
-            config_offset=step.config_offset,
+            config_record=step.config_record,
         )
 
 

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from config.schema import Config
 from connectors.kafka import KafkaBroker
+from connectors.log import ControlRecord
 from connectors.threads import on_thread
 from flows.live import LivePartition, LiveParts, open_partition
 from flows.metrics import Metrics
@@ -40,13 +40,13 @@ class Leases(Protocol):
 class Opener(Struct, frozen=True, kw_only=True):
     """Opens partitions of a log, with profiles in Redis; several threads may do so.
 
-    `config_at(partition, offset)` reads a config; `now_ms` the wall clock.
+    `first_config` reads the first config's record of a partition; `now_ms` the wall clock.
     """
 
     broker: KafkaBroker
     store: RedisStore
     metrics: Metrics
-    config_at: Callable[[int, int], Config]
+    first_config: Callable[[int], ControlRecord]
     now_ms: Callable[[], int]
     rebuild: bool = False
 
@@ -65,7 +65,7 @@ class Opener(Struct, frozen=True, kw_only=True):
             owner=owner,
             store=self.store,
             reader_from=partial(self.broker.reader, partition),
-            config_at=partial(self.config_at, partition),
+            first_config=partial(self.first_config, partition),
             writer=self.broker.writer(),
             relay=self.broker.relay(partition),
             side=self.broker.side_output(partition),

@@ -73,7 +73,7 @@ class Live(Struct, frozen=True, kw_only=True):
 
     owner: str = ""
     last_place: str = ""
-    config_offset: int = -1
+    config: bytes = b""
     outbox: list[bytes] = []
     relayed_count: int = 0
     audiences: list[AudienceChange] = []
@@ -185,7 +185,6 @@ class Engine:
                 commit_number=self.checkpoint.commit_number + 1,
                 owner=live.owner,
                 last_place=live.last_place or self.checkpoint.last_place,
-                config_offset=live.config_offset,
             ),
             previous=self._previous,
             rows=list(zip(users, packed, strict=True)),
@@ -194,6 +193,7 @@ class Engine:
             relayed_count=live.relayed_count,
             audiences=live.audiences,
             profiles=live.profiles,
+            config=live.config,
             shape=b"" if self._shape_is_stored else encode_shape(self._shape),
         )
         self._touched[:] = 0

@@ -14,7 +14,13 @@ from config.schema import Config
 from connectors.kafka_ranges import Span, TopicRange, pieces_in
 from connectors.kafka_reader import KafkaReader
 from connectors.log import ControlRecord
-from flows.config_records import SCAN_RECORDS, ConfigRecordError, config_of, first_config
+from flows.config_records import (
+    SCAN_RECORDS,
+    ConfigRecordError,
+    config_of,
+    first_config,
+    stored_config,
+)
 from flows.loading import load_engine, tell_conversions
 from flows.partition import Engine
 from state.file_store import FileStore
@@ -51,13 +57,13 @@ class Beginning(Struct, frozen=True, kw_only=True):
 class Part(Struct, frozen=True, kw_only=True):
     """A partition of a range, with an engine that stands at its begin.
 
-    config_offset: of the record of the log's config in force there; -1: its first.
+    config_record: of the log's config in force there, for the state; b"" where it has that.
     """
 
     span: Span
     engine: Engine
     config: Config
-    config_offset: int
+    config_record: bytes
 
 
 def parts_of(
@@ -94,10 +100,10 @@ def tell_of_the_middle(topic: str, spans: Iterable[Span]) -> None:
 
 
 def _from_nothing(beginning: Beginning, span: Span) -> Part:
-    config, config_offset = _config_in_force(beginning, span)
+    config, record = _config_in_force(beginning, span, None)
     engine = Engine(config, partition=span.partition)
     engine.checkpoint = replace(engine.checkpoint, next_offset=span.begin)
-    return Part(span=span, engine=engine, config=config, config_offset=config_offset)
+    return Part(span=span, engine=engine, config=config, config_record=record)
 
 
 def _resumed(beginning: Beginning, span: Span, snapshot: Snapshot) -> Part:
@@ -105,10 +111,10 @@ def _resumed(beginning: Beginning, span: Span, snapshot: Snapshot) -> Part:
     where = f"{beginning.state}, partition {span.partition}"
     _check_position(beginning, where, span, checkpoint)
     span = replace(span, begin=checkpoint.next_offset)
-    config, config_offset = _config_in_force(beginning, span, checkpoint.config_offset)
+    config, record = _config_in_force(beginning, span, snapshot)
     engine = load_engine(str(beginning.state), config, span.partition, snapshot)
     tell_conversions(where, [engine.conversion])
-    return Part(span=span, engine=engine, config=config, config_offset=config_offset)
+    return Part(span=span, engine=engine, config=config, config_record=record)
 
 
 def _check_position(beginning: Beginning, where: str, span: Span, checkpoint: Checkpoint) -> None:
@@ -137,23 +143,28 @@ def _check_position(beginning: Beginning, where: str, span: Span, checkpoint: Ch
         )
 
 
-def _config_in_force(beginning: Beginning, span: Span, known: int = -1) -> tuple[Config, int]:
-    """The config that the span begins with, and the offset of its record in the log (-1: first).
-
-    `known`: that offset where a state tells it.
-    """
+def _config_in_force(
+    beginning: Beginning, span: Span, snapshot: Snapshot | None
+) -> tuple[Config, bytes]:
+    """The config that the span begins with, and the log's record of it, as `Part` has them."""
     if beginning.config is not None:
-        return beginning.config, known
-    if known < 0 and (last := last_config(beginning, span)) is not None:
-        return config_of(last), last.offset
-    with closing(beginning.reader(span.partition, max(known, span.first))) as reader:
-        record = first_config(reader, beginning.pause)
-    if record is None or (known >= 0 and record.offset != known):
+        return beginning.config, b""
+    stored = stored_config(snapshot) if snapshot is not None else None
+    if stored is not None:
+        return config_of(stored), b""
+    record = last_config(beginning, span) or _next_config(beginning, span)
+    if record is None:
         raise ConfigRecordError(
             f"{beginning.topic}, partition {span.partition}: expected the config that was in force "
             f"at offset {span.begin:,}, got none; name one with --config DIR"
         )
-    return config_of(record), known
+    return config_of(record), record.value
+
+
+def _next_config(beginning: Beginning, span: Span) -> ControlRecord | None:
+    """The first config record from the span's begin on: the log's first holds before it, too."""
+    with closing(beginning.reader(span.partition, span.begin)) as reader:
+        return first_config(reader, beginning.pause)
 
 
 def last_config(beginning: Beginning, span: Span) -> ControlRecord | None:

@@ -111,13 +111,13 @@ class PartRun:
             part.config, part.engine, partition=part.span.partition, partitions=partitions
         )
         self._passes_over_configs = passes_over_configs
-        self._config_offset = part.config_offset
+        self._config_to_store = part.config_record
         self._earlier: list[Counters] = []
 
     def steps(self, piece: RawBatch | ControlRecord) -> Iterator[Step]:
         """Apply a piece, as its steps are asked for."""
         if isinstance(piece, ControlRecord) and piece.kind == "config":
-            self._config_offset = piece.offset
+            self._config_to_store = piece.value
             if self._passes_over_configs:
                 piece = replace(piece, kind="tick")
         engine = self.applier.engine
@@ -127,7 +127,7 @@ class PartRun:
 
     def commit(self) -> Commit:
         """What has changed of the profiles, and the position."""
-        return self.applier.engine.commit(Live(config_offset=self._config_offset))
+        return self.applier.engine.commit(Live(config=self._config_to_store))
 
     def counters(self) -> Counters:
         """The sums of all configs that were in force."""

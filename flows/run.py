@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -15,7 +15,6 @@ from typing import NoReturn
 
 from msgspec import Struct
 
-from config.schema import Config
 from connectors.kafka import KafkaBroker
 from connectors.kafka_settings import KafkaSettings
 from connectors.kafka_topics import log_partitions
@@ -23,7 +22,6 @@ from connectors.log import ControlRecord
 from flows.config_records import (
     ConfigRecord,
     ConfigRecordError,
-    config_of,
     config_record,
     first_config,
     push,
@@ -65,7 +63,8 @@ class RunOptions(Struct, frozen=True, kw_only=True):
 
 def run_processes(options: RunOptions, command: list[str]) -> int:
     """Run one process for each share; `command` starts one, which its index is added to."""
-    push_where_none(options, config_record(options.config_directory))
+    with closing(store_of(options)) as store:
+        push_where_none(options, store, config_record(options.config_directory))
     commands = [
         [*command, "--index", str(index), "--until-eof"] for index in range(options.processes)
     ]
@@ -81,11 +80,11 @@ def run_process(options: RunOptions) -> NoReturn:
         stop_with_input(stop.set)
     note_compiling()
     broker = KafkaBroker(options.kafka)
-    partitions = log_partitions(options.kafka)
-    store = RedisStore(options.redis, partitions=partitions)
+    store = store_of(options)
+    partitions = store.partitions()
     for complaint in store.complaints():
         tell(complaint)
-    tell_config(options)
+    tell_config(options, store)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     own = [one for one in range(partitions) if one % options.processes == options.index]
@@ -94,7 +93,7 @@ def run_process(options: RunOptions) -> NoReturn:
         broker=broker,
         store=store,
         metrics=metrics,
-        config_at=partial(config_at, broker),
+        first_config=partial(beginning_config, broker),
         now_ms=now_ms,
         rebuild=options.rebuild,
     )
@@ -105,6 +104,11 @@ def run_process(options: RunOptions) -> NoReturn:
         run_live(partial(rounds_of, worker, stop), worker.apply, worker.settle)
         closed = worker.close()
     end(DONE if closed else WORLD)
+
+
+def store_of(options: RunOptions) -> RedisStore:
+    """The profiles in Redis, divided as the log is."""
+    return RedisStore(options.redis, partitions=log_partitions(options.kafka))
 
 
 def rounds_of(worker: Worker, stop: Event) -> list[Round]:
@@ -141,48 +145,52 @@ def telling(
         yield
 
 
-def config_at(broker: KafkaBroker, partition: int, offset: int) -> Config:
-    """The config whose record is at an offset of a partition; -1: the first that it has.
+def first_config_of(broker: KafkaBroker, partition: int) -> ControlRecord | None:
+    """The record of the first config that a partition of the log has."""
+    with closing(broker.reader(partition, 0)) as reader:
+        return first_config(reader, pause)
 
-    Raises `ConfigRecordError`: it is not there any more, or cannot be read.
+
+def beginning_config(broker: KafkaBroker, partition: int) -> ControlRecord:
+    """The record of the config that a partition without profiles begins with.
+
+    Raises `ConfigRecordError`: there is none.
     """
-    reader = broker.reader(partition, max(offset, 0))
-    try:
-        found = first_config(reader, pause)
-    finally:
-        reader.close()
-    if found is None or (offset >= 0 and found.offset != offset):
+    found = first_config_of(broker, partition)
+    if found is None:
         raise ConfigRecordError(
-            f"partition {partition} of the log: expected the config in force at offset {offset}, "
-            "got none; push it again with `beckon config push DIR`"
+            f"partition {partition} of the log: expected a config to begin with, got none; "
+            "push it again with `beckon config push DIR`"
         )
-    return config_of(found)
+    return found
 
 
-def tell_config(options: RunOptions) -> None:
-    """Push the config of the options to a log without one; say so where the log has another."""
+def tell_config(options: RunOptions, store: RedisStore) -> None:
+    """Push the config of the options where there is none; say so where another is in force."""
     record = config_record(options.config_directory)
-    found = push_where_none(options, record)
-    version = version_of(found) if found is not None else record.version
+    version = push_where_none(options, store, record)
     if options.config_directory is not None and version != record.version:
         tell(
-            f"{options.config_directory}: the log began with config {version}, not with this one "
-            f"({record.version}); `beckon config push {options.config_directory}` puts it in force"
+            f"{options.config_directory}: config {version} is in force, not this one "
+            f"({record.version}); `beckon config push {options.config_directory}` changes that"
         )
 
 
-def push_where_none(options: RunOptions, record: ConfigRecord) -> ControlRecord | None:
-    """Push a config to a log that has none; else the first that the log has."""
+def push_where_none(options: RunOptions, store: RedisStore, record: ConfigRecord) -> str:
+    """Push a config where neither profiles nor log have one; the version that is in force.
+
+    Profiles keep the config that they were made with: a log may have forgotten its record.
+    """
+    checkpoint = store.checkpoint(0)
+    if checkpoint is not None:
+        return checkpoint.config_version
     broker = KafkaBroker(options.kafka)
-    reader = broker.reader(0, 0)
-    try:
-        found = first_config(reader, pause)
-    finally:
-        reader.close()
-    if found is None:
-        push(broker.writer(), log_partitions(options.kafka), record)
-        tell(f"pushed config {record.version}, the first of this log")
-    return found
+    found = first_config_of(broker, 0)
+    if found is not None:
+        return version_of(found)
+    push(broker.writer(), log_partitions(options.kafka), record)
+    tell(f"pushed config {record.version}, the first of this log")
+    return record.version
 
 
 def now_ms() -> int:

@@ -60,6 +60,7 @@ def _copy(source: Store, target: Store, partition: int) -> Checkpoint | None:
             deadlines=[0] * len(snapshot.rows),
             outbox=[],
             shape=snapshot.shape,
+            config=snapshot.config,
         )
     )
     return snapshot.checkpoint

@@ -173,12 +173,13 @@ def _current_pieces(path: Path, tail: Tail) -> Iterator[Piece]:
     with path.open("rb") as file:
         stored = StoredPartition(file, tail)
         latest: dict[bytes, int] = {}
-        shape, count = b"", 0
+        shape = config = b""
+        count = 0
         for piece in stored.pieces():
             latest.update((user, number) for number, (user, _) in enumerate(piece.rows, count))
             count += len(piece.rows)
-            shape = piece.shape or shape
-        yield Piece([], [], shape)
+            shape, config = piece.shape or shape, piece.config or config
+        yield Piece([], [], shape, config)
         entries = enumerate(stored.entries())
         rows = (row for number, row in entries if latest[row[0]] == number)
         while group := list(islice(rows, PIECE_ROWS)):

@@ -72,6 +72,13 @@ SHAPE = KeyKind(
     writer="the first commit with a config of other features, tags or journeys",
     holds="what reads the rows: features, tags, journeys and their places in a row",
 )
+CONFIG = KeyKind(
+    pattern="{PREFIX:PARTITION}:config",
+    type="string",
+    lifetime="for ever",
+    writer="the first commit, and the first with a config that was pushed",
+    holds="the record of the config in force: the log may forget it, the profiles need it",
+)
 PARTITIONS = KeyKind(
     pattern="PREFIX:partitions",
     type="string",
@@ -86,7 +93,7 @@ PROFILE = KeyKind(
     writer="commits, at most once a second and user",
     holds="readable JSON of the profile, for everyone, with the position it is true for",
 )
-KEYS = (CHECKPOINT, LEASE, ROW, DEADLINES, OUTBOX, AUDIENCE, SHAPE, PARTITIONS, PROFILE)
+KEYS = (CHECKPOINT, LEASE, ROW, DEADLINES, OUTBOX, AUDIENCE, SHAPE, CONFIG, PARTITIONS, PROFILE)
 
 
 class PartitionKeys(Struct, frozen=True, kw_only=True):
@@ -97,6 +104,7 @@ class PartitionKeys(Struct, frozen=True, kw_only=True):
     deadlines: bytes
     outbox: bytes
     shape: bytes
+    config: bytes
     row_start: bytes
     audience_start: bytes
 
@@ -119,6 +127,7 @@ def partition_keys(prefix: str, partition: int) -> PartitionKeys:
         deadlines=key(DEADLINES),
         outbox=key(OUTBOX),
         shape=key(SHAPE),
+        config=key(CONFIG),
         row_start=key(ROW),
         audience_start=key(AUDIENCE),
     )

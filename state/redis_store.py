@@ -103,6 +103,11 @@ class RedisStore:
 
         self._redis.watching([key], give_up)
 
+    def checkpoint(self, partition: int) -> Checkpoint | None:
+        """The checkpoint of a partition; None if there is none."""
+        encoded = self._redis.call("GET", self._keys_of(partition).checkpoint)
+        return self._decoded(partition, encoded) if encoded is not None else None
+
     def load(self, partition: int) -> Snapshot | None:
         """See `Store.load`."""
         loading = self.load_pieces(partition)
@@ -113,6 +118,7 @@ class RedisStore:
             rows=list(chain.from_iterable(loading.pieces)),
             outbox=loading.outbox,
             shape=loading.shape,
+            config=loading.config,
             encoded=loading.encoded,
         )
 
@@ -128,6 +134,7 @@ class RedisStore:
             encoded=encoded,
             outbox=self._redis.call("LRANGE", keys.outbox, 0, -1),
             shape=self._redis.call("GET", keys.shape) or b"",
+            config=self._redis.call("GET", keys.config) or b"",
             pieces=self._pieces(partition, encoded),
         )
 
@@ -255,8 +262,9 @@ def _write(pipe: Transaction, keys: PartitionKeys, commit: Commit, profile_start
     for profiles in _chunks(commit.profiles):
         named = ((profile_start + user, profile) for user, profile in profiles)
         pipe.execute_command("MSET", *_flat(named))
-    if commit.shape:
-        pipe.execute_command("SET", keys.shape, commit.shape)
+    for key, value in ((keys.shape, commit.shape), (keys.config, commit.config)):
+        if value:
+            pipe.execute_command("SET", key, value)
 
 
 def _chunks(whole: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -48,7 +48,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     `commit_number` counts the partition's commits from 1: it makes each checkpoint differ from the
     one before even when a commit moves nothing else. `layout` is a digest of the rows' layout.
     Live, `owner` is the token of who commits, `last_place` that of the last trigger decided (""
-    before one), `config_offset` that of the config's record in the log.
+    before one).
     """
 
     partition: int
@@ -61,7 +61,6 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     sources: tuple[SourcePosition, ...] = ()
     owner: str = ""
     last_place: str = ""
-    config_offset: int = -1
 
 
 class AudienceChange(Struct, frozen=True, array_like=True):
@@ -80,8 +79,8 @@ class Commit(Struct, frozen=True, kw_only=True):
     is what was decided and is still to be handed on; `relayed_count` how many of the entries that
     the store has, from the oldest on, were handed on since the last commit, and leave it.
     `audiences` and `profiles` (user id, JSON) are for stores that others read, too. `shape` tells
-    how rows of the checkpoint's layout are read (`state.row_shape`); b"" where that is stored
-    already and stays as it is.
+    how rows of the checkpoint's layout are read (`state.row_shape`), `config` is the record of the
+    log's config that is in force; each is b"" where it is stored already and stays as it is.
     """
 
     checkpoint: Checkpoint
@@ -93,20 +92,22 @@ class Commit(Struct, frozen=True, kw_only=True):
     audiences: list[AudienceChange] = []
     profiles: list[tuple[bytes, bytes]] = []
     shape: bytes = b""
+    config: bytes = b""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """A partition as of its checkpoint: every user's row, in no particular order.
 
-    `outbox` holds what commits stored and no later one noted as handed on. `shape` is the last one
-    that a commit had. `encoded` is the checkpoint byte for byte as it is stored, which the next
-    commit has to build on: another version may have encoded it in other words.
+    `outbox` holds what commits stored and no later one noted as handed on. `shape` and `config` are
+    the last that a commit had. `encoded` is the checkpoint byte for byte as it is stored, which the
+    next commit has to build on: another version may have encoded it in other words.
     """
 
     checkpoint: Checkpoint
     rows: list[tuple[bytes, bytes]]
     outbox: list[bytes] = []
     shape: bytes = b""
+    config: bytes = b""
     encoded: bytes = b""
 
 
@@ -121,6 +122,7 @@ class Loading(Struct, frozen=True, kw_only=True):
     encoded: bytes
     outbox: list[bytes]
     shape: bytes
+    config: bytes
     pieces: Iterator[list[tuple[bytes, bytes]]]
 
 
@@ -166,6 +168,7 @@ class Piece(Struct, frozen=True, array_like=True):
     rows: list[tuple[bytes, bytes]]
     outbox: list[bytes]
     shape: bytes = b""
+    config: bytes = b""
 
 
 class MemoryStore:
@@ -177,6 +180,7 @@ class MemoryStore:
         self._outbox: dict[int, list[bytes]] = {}
         self._audiences: dict[tuple[int, str], set[bytes]] = {}
         self._shapes: dict[int, bytes] = {}
+        self._configs: dict[int, bytes] = {}
         self._last: dict[int, LastCommit] = {}
 
     def partitions(self) -> int:
@@ -197,6 +201,7 @@ class MemoryStore:
             rows=rows,
             outbox=list(self._outbox[partition]),
             shape=self._shapes.get(partition, b""),
+            config=self._configs.get(partition, b""),
             encoded=last.checkpoint,
         )
 
@@ -214,6 +219,7 @@ class MemoryStore:
             members -= set(change.lost)
             members |= set(change.gained)
         self._shapes[partition] = commit.shape or self._shapes.get(partition, b"")
+        self._configs[partition] = commit.config or self._configs.get(partition, b"")
         self._last[partition] = last_commit(commit)
 
     def audience(self, partition: int, tag: str) -> set[bytes]:
@@ -242,9 +248,9 @@ def decode_checkpoint(encoded: bytes) -> Checkpoint:
 
 
 def pieces_of(commit: Commit) -> Iterator[Piece]:
-    """The shape, the rows and the outbox of `commit`, cut into pieces of bounded size."""
-    if commit.shape:
-        yield Piece([], [], commit.shape)
+    """Shape, config, rows and outbox of `commit`, cut into pieces of bounded size."""
+    if commit.shape or commit.config:
+        yield Piece([], [], commit.shape, commit.config)
     for start in range(0, max(len(commit.rows), len(commit.outbox)), PIECE_ROWS):
         end = start + PIECE_ROWS
         yield Piece(commit.rows[start:end], commit.outbox[start:end])

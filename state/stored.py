@@ -38,16 +38,17 @@ class StoredPartition:
             StoreError: there are other users than the checkpoint counts.
         """
         rows: dict[bytes, bytes] = {}
-        shape = b""
+        shape = config = b""
         for piece in self.pieces():
             rows.update(piece.rows)
-            shape = piece.shape or shape
+            shape, config = piece.shape or shape, piece.config or config
         check_user_count(self._file.name, self.checkpoint, len(rows))
         return Snapshot(
             checkpoint=self.checkpoint,
             rows=list(rows.items()),
             outbox=self.outbox(),
             shape=shape,
+            config=config,
             encoded=self._tail.seal.last.checkpoint,
         )
 
@@ -73,7 +74,7 @@ class StoredPartition:
             yield from piece.rows
 
     def pieces(self) -> Iterator[Piece]:
-        """All that was committed, in the order of the commits; of shapes, too, the last counts."""
+        """All that was committed, commit by commit; of shapes and configs the last counts."""
         return read_pieces(self._file, end=self._tail.end)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+)
 
 from connectors.kafka_settings import KafkaSettings
 from connectors.kafka_topics import create_topics
-from connectors.log import LogReader, Polled
+from connectors.log import LOG_TOPIC, LogReader, Polled
 
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.01
@@ -53,6 +56,15 @@ def read_topic(
 def values_of(settings: KafkaSettings, topic: str, partition: int = 0) -> list[bytes | None]:
     """The values in a partition, of committed records."""
     return [record.value() for record in read_topic(settings, topic, partition)]
+
+
+def forget_log(settings: KafkaSettings, partitions: int) -> None:
+    """Have the broker delete all of the log, as retention does in time."""
+    admin = AdminClient(settings.connection())
+    topic = settings.topic(LOG_TOPIC)
+    ends = [TopicPartition(topic, number, OFFSET_END) for number in range(partitions)]
+    for deleted in admin.delete_records(ends).values():
+        deleted.result(PATIENCE_SECONDS)
 
 
 def write_events(settings: KafkaSettings, values: list[bytes | None], partition: int = 0) -> None:

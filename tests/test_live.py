@@ -14,10 +14,10 @@ import pytest
 from msgspec.structs import replace
 
 from config.load import load
-from config.schema import Config
 from connectors.events import Decoder, partition_of
+from connectors.log import ControlRecord
 from connectors.memory_broker import MemoryBroker, raw_batches
-from flows.config_records import config_of, config_record, first_config, push
+from flows.config_records import config_record, encode_config, first_config, push
 from flows.live import LivePartition, LiveParts, open_partition
 from flows.metrics import Metrics
 from flows.partition import Engine
@@ -92,7 +92,7 @@ def parts_of(
         owner=owner,
         store=store,
         reader_from=lambda offset: broker.reader(partition, offset),
-        config_at=lambda offset: config_in(broker, partition, offset),
+        first_config=lambda: config_in(broker, partition),
         writer=broker.writer(),
         relay=broker.relay(partition),
         side=broker.side_output(),
@@ -101,10 +101,13 @@ def parts_of(
     )
 
 
-def config_in(broker: MemoryBroker, partition: int, offset: int) -> Config:
-    """The config at an offset of a log; the default one where the log has none."""
-    found = first_config(broker.reader(partition, max(offset, 0)), lambda: None)
-    return config_of(found) if found is not None else CONFIG
+def config_in(broker: MemoryBroker, partition: int) -> ControlRecord:
+    """The first config of a log; the default one where the log has none."""
+    found = first_config(broker.reader(partition, 0), lambda: None)
+    if found is not None:
+        return found
+    value = encode_config(config_record(None))
+    return ControlRecord(kind="config", offset=0, log_ms=0, value=value)
 
 
 def played(

@@ -25,7 +25,7 @@ from state.redis_settings import redis_settings
 from state.redis_store import RedisStore
 from tests.chaos.traffic import write_quick_config
 from tests.conftest import Run
-from tests.kafka_topics import values_of
+from tests.kafka_topics import forget_log, values_of
 from tests.servers import free_port
 
 PARTITIONS = 2
@@ -196,6 +196,22 @@ def test_another_engine_takes_over_at_once_or_when_the_lease_is_gone(shop: Shop)
     assert wait_until(lambda: is_ready(ports[2]), PATIENCE_SECONDS, shop.log) < 8.0
     third.send_signal(signal.SIGTERM)
     assert third.wait(LEAVE_SECONDS_MAX) == 0, shop.log.read_text()
+
+
+def test_an_engine_goes_on_when_the_log_has_forgotten_its_config(shop: Shop, run: Run) -> None:
+    port = free_port()
+    engine = shop.start(port)
+    wait_until(lambda: is_ready(port), START_SECONDS_MAX, shop.log)
+    assert run("config", "push", shop.config, *shop.broker).code == 0
+    engine.send_signal(signal.SIGTERM)
+    assert engine.wait(LEAVE_SECONDS_MAX) == 0, shop.log.read_text()
+    forget_log(shop.kafka, PARTITIONS)
+
+    again = shop.start(port)
+    wait_until(lambda: is_ready(port), PATIENCE_SECONDS, shop.log)
+    again.send_signal(signal.SIGTERM)
+    assert again.wait(LEAVE_SECONDS_MAX) == 0, shop.log.read_text()
+    assert shop.log.read_text().count("pushed config") == 1
 
 
 def test_of_two_processes_one_that_dies_is_started_again(shop: Shop) -> None:

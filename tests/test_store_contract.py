@@ -248,19 +248,22 @@ def test_a_commit_of_many_rows_is_loaded_whole(make_store: StoreMaker) -> None:
     assert len(snapshot.outbox) == 3 * PIECE_ROWS
 
 
-def test_the_shape_of_rows_stays_until_a_commit_brings_another(make_store: StoreMaker) -> None:
+def test_shape_and_config_stay_until_a_commit_brings_others(make_store: StoreMaker) -> None:
     store = make_store()
     first = commit_after(None, {b"ada": b"1"}, users=1)
-    second = replace(commit_after(first, {b"ada": b"2"}, users=1), shape=b"a shape")
+    second = replace(
+        commit_after(first, {b"ada": b"2"}, users=1), shape=b"a shape", config=b"a config"
+    )
     third = commit_after(second, {b"ada": b"3"}, users=1)
-    fourth = replace(commit_after(third, {}, users=1), shape=b"another")
+    fourth = replace(commit_after(third, {}, users=1), shape=b"another", config=b"another")
     found = []
     for commit in (first, second, third, fourth, fourth):
         store.commit(commit)
         snapshot = store.load(0)
         assert snapshot is not None
-        found.append(snapshot.shape)
-    assert found == [b"", b"a shape", b"a shape", b"another", b"another"]
+        found.append((snapshot.shape, snapshot.config))
+    old, new = (b"a shape", b"a config"), (b"another", b"another")
+    assert found == [(b"", b""), old, old, new, new]
 
 
 def test_closing_twice_does_no_harm(make_store: StoreMaker) -> None:
