@@ -35,6 +35,7 @@ from flows.health import Address, Pages, address_of_process, not_alive, not_read
 from flows.metrics import Metrics
 from flows.opening import Opener
 from flows.supervise import supervise
+from flows.warming import warm_up
 from flows.worker import Round, Worker
 from state.redis_settings import RedisSettings
 from state.redis_store import RedisStore
@@ -79,6 +80,7 @@ def run_process(options: RunOptions) -> NoReturn:
     if options.until_eof:
         stop_with_input(stop.set)
     note_compiling()
+    warm_up()
     broker = KafkaBroker(options.kafka)
     store = store_of(options)
     partitions = store.partitions()

@@ -1,0 +1,37 @@
+"""Compiled code made ready before an engine takes a partition, and not while it owns one.
+
+Compiling takes a minute, once for a version; loading what was compiled before takes some 0.3 s.
+"""
+
+from __future__ import annotations
+
+from config.load import load
+from connectors.log import ControlRecord
+from connectors.memory_broker import raw_batches
+from flows.live_apply import Applier
+from flows.partition import Engine
+from state.store import Snapshot
+
+ADDED = (
+    b'{"type": "track", "event": "Product Added", "userId": "a user", "messageId": "1", '
+    b'"properties": {"product_id": "an item", "price": 50, "quantity": 1, "cart_id": "a cart"}}'
+)
+ADDED_AT_MS, DAY_MS = 1_767_261_600_000, 86_400_000
+
+
+def warm_up() -> None:
+    """Have a cart abandoned, and its user stored and loaded, so that all of it is compiled."""
+    config = load()
+    applier = Applier(config, Engine(config), partition=0, partitions=1)
+    (added,) = raw_batches([(ADDED_AT_MS, ADDED)], 0)
+    applied = [*applier.apply(added), *applier.apply(tick_at(ADDED_AT_MS + DAY_MS))]
+    assert any(one.triggers for one in applied), "a cart that is left brings a trigger"
+    engine = applier.engine
+    commit = engine.commit()
+    snapshot = Snapshot(checkpoint=commit.checkpoint, rows=commit.rows, shape=commit.shape)
+    Engine(config, snapshot=snapshot)
+
+
+def tick_at(log_ms: int) -> ControlRecord:
+    """A tick behind the first record."""
+    return ControlRecord(kind="tick", offset=1, log_ms=log_ms, value=b"")
