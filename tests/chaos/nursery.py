@@ -196,18 +196,10 @@ def live(request: Request) -> None:
 def warm_up() -> None:
     """Import what an engine needs, and have its compiled code at hand."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from config.load import load
-    from connectors.memory_broker import raw_batches
-    from flows.live_apply import Applier
-    from flows.partition import Engine as Partition
-    from tests.chaos.traffic import messages
+    importlib.import_module("flows.run")
+    from flows import warming
 
-    config = load()
-    applier = Applier(config, Partition(config), partition=0, partitions=1)
-    for batch in raw_batches([(1, message) for message in messages(5, 1)], 0):
-        applier.apply(batch)
-    snapshot_rows = applier.engine.commit().rows
-    assert snapshot_rows, "the warm-up touched nobody"
+    warming.warm_up()
 
 
 if __name__ == "__main__":

@@ -39,7 +39,6 @@ TO_SERVERS: Sequence[tuple[Act, int]] = (
     (partial(losses.redis_rolled_back, running=True), 1),
     (partial(losses.server_frozen, losses.broker, (1.0, 2.0)), 1),
     (partial(losses.server_killed, losses.broker, (0.0, 1.0)), 1),
-    (partial(losses.server_killed, losses.redis, (0.0, 1.0)), 1),
     (losses.redis_wiped, 1),
     (changes.reconfigured, 2),
 )
