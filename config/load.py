@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from config.events import Events, check_events, read_events
@@ -113,6 +114,11 @@ def resolve(
         version="",
     )
     return replace(config, version=version_of(config))
+
+
+def without_live_from(config: Config) -> Config:
+    """The config of a replay that is given it: what is past is what it is about."""
+    return replace(config, shop=replace(config.shop, live_from_ms=UNSET))
 
 
 def version_of(config: Config) -> str:

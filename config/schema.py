@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 FieldType = Literal["text", "number", "money", "flag", "lines"]
 FeatureKind = Literal[
@@ -162,7 +162,8 @@ class Shop(Struct, frozen=True, kw_only=True):
 
     `channels` maps each channel to the trait that closes it when true. `rates` maps other
     currencies to what one of their units is worth in the shop's. `strict`: unknown events are dead
-    letters.
+    letters. Stages with a deadline before `live_from_ms` are not sent; it is left out, not null, so
+    that the version of a config without it does not tell of it.
     """
 
     currency: str
@@ -171,6 +172,7 @@ class Shop(Struct, frozen=True, kw_only=True):
     rates: dict[str, float] = {}
     channels: dict[str, str] = {}
     vocabulary: dict[str, str] = {}
+    live_from_ms: int | UnsetType = UNSET
 
     @property
     def minor_digits(self) -> int:

@@ -7,6 +7,7 @@ two together. Keys that this version does not carry out yet are not here.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -58,6 +59,19 @@ class ShopFile(Shape, frozen=True, kw_only=True):
     strict: Annotated[
         bool, Meta(description="True: an event that events.toml does not name is a dead letter.")
     ] = False
+    live_from: (
+        Annotated[
+            datetime,
+            Meta(
+                tz=True,
+                title="date and time",
+                description="Stages due earlier are suppressed, as `before_live`: for a first "
+                "start on an old log. A replay that is given this config passes over it.",
+                examples=["2026-11-21T00:00:00Z"],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     rates: (
         Annotated[
             dict[Currency, Annotated[float, Meta(title="number", gt=0, le=NUMBER_MAX)]],

@@ -28,8 +28,8 @@ def read_shop(table: Table) -> Shop:
         rates=read_rates(table.table("rates"), currency),
         channels=read_channels(table.table("channels")),
         vocabulary=read_vocabulary(table.table("vocabulary")),
+        live_from_ms=table.instant("live_from"),
     )
-    table.not_yet("live_from")
     table.close()
     return shop
 

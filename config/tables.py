@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar, cast
+
+from msgspec import UNSET, UnsetType
 
 from config.durations import format_duration, nearest_duration, parse_duration
 from config.examples import fix_missing
@@ -23,6 +26,7 @@ NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 NOT_YET = "not supported yet"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS_FIX = 'write a whole number and its unit (s, m, h or d) in quotes, such as "2h"'
 
 
@@ -119,6 +123,17 @@ class Table:
         else:
             return duration_ms
         return low_ms
+
+    def instant(self, key: str) -> int | UnsetType:
+        """An instant after 1970, in milliseconds since; UNSET when there is none that is usable."""
+        value = self._take(key, False)
+        if value is None:
+            return UNSET
+        if isinstance(value, datetime) and value.tzinfo is not None and value > EPOCH:
+            return (value - EPOCH) // timedelta(milliseconds=1)
+        message = f"expected a date and time with its zone, got {shown(value)}"
+        self.place.at(key).report(message, fix=instant_fix(value))
+        return UNSET
 
     def texts(
         self, key: str, default: tuple[str, ...] | None = None, example: str | None = None
@@ -222,6 +237,19 @@ def check_number(value: object, place: Place) -> float | None:
         place.report(message, fix="write a number such as 20 or 0.5")
         return None
     return float(value)
+
+
+def instant_fix(value: object) -> str:
+    """What to write in the place of a value that is no instant after 1970.
+
+    >>> instant_fix(date(2026, 11, 21)), instant_fix(datetime(2026, 11, 21, 9, 30))
+    ('write 2026-11-21T00:00:00Z', 'write 2026-11-21T09:30:00Z')
+    """
+    if isinstance(value, datetime) and value.tzinfo is None and value.year > EPOCH.year:
+        return f"write {value.isoformat()}Z"
+    if isinstance(value, date) and not isinstance(value, datetime) and value > EPOCH.date():
+        return f"write {value}T00:00:00Z"
+    return "write one such as 2026-11-21T00:00:00Z, without quotes"
 
 
 def whole_fix(value: object, low: int, high: int) -> str:

@@ -22,6 +22,7 @@ SUPPRESSION_MEANINGS = {
     "exit": "the journey's exit came first",
     "replaced": "the user had too many instances, and this was the oldest",
     "off": "the journey is switched off",
+    "before_live": "it was due before the config's `live_from`",
     "expired": "it was decided more than `ttl` after its deadline",
     "rule": "the stage's `when` is false",
     "cooldown": "the journey's last trigger of an earlier instance is too recent",

@@ -182,12 +182,13 @@ def _check_control(data: NDArray[np.uint8], layout: Layout) -> int:
     tokens = layout.scanner.tokens
     if kind_of(tokens[CONTROL]) != TEXT:
         return _UNKNOWN_CONTROL
-    if _code_at(data, tokens[CONTROL], layout.scanner.names, layout.control_names) == UNKNOWN:
+    kind = _code_at(data, tokens[CONTROL], layout.scanner.names, layout.control_names)
+    if kind == UNKNOWN:
         return _UNKNOWN_CONTROL
     received_ms = usable_ms(data, tokens[RECEIVED_AT])
     if received_ms < 0 or received_ms >= FAR_MS:
         return _CONTROL_WITHOUT_TIME
-    return control_fate(received_ms)
+    return control_fate(received_ms, kind)
 
 
 @compiled

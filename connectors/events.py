@@ -16,8 +16,10 @@ from connectors.clock import NO_CLOCK, place_in_file
 from connectors.columns import Columns, DeadLetter
 from connectors.dead_letters import dead_letter, new_places
 from connectors.decode import Records, decode_records
-from connectors.fates import EVENT_FATE
-from connectors.layout import new_layout
+from connectors.fates import EVENT_FATE, control_times, is_control
+from connectors.late import Withheld, read_withheld
+from connectors.layout import CONTROL_KINDS, WITHHELD, new_layout
+from connectors.log import ControlRecord
 from connectors.murmur import fill_partitions
 from connectors.order_lines import LINES_MAX
 from connectors.rows import (
@@ -57,6 +59,8 @@ class RawBatch(Struct, frozen=True, kw_only=True):
 class Decoded(Struct, frozen=True, kw_only=True):
     """What a batch held: usable events, the rest as dead letters in order, and the clock after it.
 
+    `withheld`: what a file's control records say was not sent, in order.
+
     The last `held` records were not looked at for good, as what becomes of them depends on what
     follows: they are to be passed again, at the head of the next batch.
     """
@@ -65,6 +69,7 @@ class Decoded(Struct, frozen=True, kw_only=True):
     dead_letters: list[DeadLetter]
     clock_ms: int
     held: int
+    withheld: list[Withheld] = []
 
 
 class Decoder:
@@ -86,15 +91,25 @@ class Decoder:
         """Decode a batch; `last`: nothing follows it. With a broker's times nothing is held."""
         records = _with_room(batch)
         rows = self._decode(records)
+        clock_ms = self.clock_ms
         placed = self._place(records, rows, last)
         columns = _columns(batch, records, rows, placed)
         dead_letters = [
             self._dead_letter(batch, int(record), int(rows.fates[record]))
             for record in np.flatnonzero(rows.fates[:placed] > EVENT_FATE)
         ]
-        held = len(records.start) - placed
+        read = [
+            read_withheld(record) for record in _withheld_records(batch, rows, placed, clock_ms)
+        ]
+        if read:
+            dead_letters += [one for one in read if isinstance(one, DeadLetter)]
+            dead_letters.sort(key=lambda letter: letter.offset)
         return Decoded(
-            columns=columns, dead_letters=dead_letters, clock_ms=self.clock_ms, held=held
+            columns=columns,
+            dead_letters=dead_letters,
+            clock_ms=self.clock_ms,
+            held=len(records.start) - placed,
+            withheld=[one for one in read if isinstance(one, Withheld)],
         )
 
     def _decode(self, records: Records) -> Rows:
@@ -124,8 +139,7 @@ class Decoder:
         return len(log_ms)
 
     def _dead_letter(self, batch: RawBatch, record: int, fate: int) -> DeadLetter:
-        start, length = int(batch.start[record]), int(batch.length[record])
-        raw = batch.data[start : start + length].tobytes()
+        raw = _value(batch, record)
         return dead_letter(self._places, raw, int(batch.offset[record]), fate)
 
 
@@ -169,6 +183,39 @@ def _separated(batch: RawBatch) -> RawBatch:
         offset=batch.offset,
         log_ms=batch.log_ms,
     )
+
+
+def _withheld_records(
+    batch: RawBatch, rows: Rows, placed: int, clock_ms: int
+) -> list[ControlRecord]:
+    """A file's records of that kind among the first `placed`, each at the clock that it leaves.
+
+    `clock_ms` is the clock before the batch.
+    """
+    fates = rows.fates[:placed]
+    found = np.flatnonzero(is_control(fates, WITHHELD))
+    if not len(found):
+        return []
+    cells = rows.cells[:, : int(rows.fill[ROW_COUNT])]
+    cells = cells[:, cells[RECORD] < placed]
+    log_ms = control_times(fates)
+    is_event = fates[cells[RECORD]] == EVENT_FATE
+    log_ms[cells[RECORD, is_event]] = cells[LOG, is_event]
+    log_ms = np.maximum.accumulate(np.maximum(log_ms, clock_ms))
+    return [
+        ControlRecord(
+            kind=CONTROL_KINDS[WITHHELD],
+            offset=int(batch.offset[record]),
+            log_ms=int(log_ms[record]),
+            value=_value(batch, record),
+        )
+        for record in found.tolist()
+    ]
+
+
+def _value(batch: RawBatch, record: int) -> bytes:
+    start = int(batch.start[record])
+    return batch.data[start : start + int(batch.length[record])].tobytes()
 
 
 def _columns(batch: RawBatch, records: Records, rows: Rows, placed: int) -> Columns:

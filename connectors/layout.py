@@ -38,6 +38,7 @@ CONTROL, PROPERTIES, TRAITS = 10, 11, 12
 
 CONTROL_TYPE = "beckon.control"
 CONTROL_KINDS = ("tick", "config", "model", "cut_points", "erase", "withheld")
+WITHHELD = CONTROL_KINDS.index("withheld")
 
 TYPE_NAMES, EVENT_NAMES, CONTROL_NAMES, CURRENCIES = (1 << 20), (2 << 20), (3 << 20), (4 << 20)
 """Spaces of names, beyond all nodes.

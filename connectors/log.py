@@ -7,11 +7,12 @@ held to the same promises by `tests/test_broker_contract.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
-from connectors.events import RawBatch
+if TYPE_CHECKING:
+    from connectors.events import RawBatch
 
 ControlKind = Literal["tick", "config", "withheld"]
 CONTROL_HEADER = "beckon-control"

@@ -34,7 +34,7 @@ MEANINGS: dict[DeadLetterReason, str] = {
     "not_an_object": "the record is JSON, but no object",
     "wrong_type": "a value is of another type than its key needs",
     "unknown_type": "`type` is absent or none of the message types",
-    "bad_control": "a control record of no known kind, or without the time that it proves",
+    "bad_control": "a control record of no known kind, without its time, or of another form",
     "missing_id": "neither `userId` nor `anonymousId` says whose event it is",
     "missing_message_id": "without `messageId` a repetition could not be told",
     "no_timestamp": "no usable time says when it happened",

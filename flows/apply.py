@@ -28,7 +28,8 @@ from flows.plan_words import (
     SCOPE,
 )
 from flows.tags import settle_all, settle_due, settle_touched
-from state.instances import earliest_due, first_instance, journey_of
+from state.history import HISTORY_SENT_AT, counted_at, find_history, withhold_trigger
+from state.instances import earliest_due, first_instance, forget_sent, journey_of
 from state.layout import (
     CARTS_HEAD,
     INSTANCES_HEAD,
@@ -132,6 +133,25 @@ def settle_users(
         set_deadline(machine, slot)
         touched[slot] = 1
     return users
+
+
+@compiled
+def withhold(
+    machine: Machine, touched: NDArray[np.uint8], slot: int, journey: int, instant_ms: int
+) -> bool:
+    """A user's trigger of that journey and instant was not sent: give back what it took.
+
+    False, and nothing is done, where there was none, as far as is remembered.
+    """
+    memory, plan = machine.memory, machine.plan
+    history = find_history(memory, plan, slot, journey)
+    if history == 0 or not withhold_trigger(memory, history, instant_ms):
+        return False
+    is_last = memory.nodes[history + HISTORY_SENT_AT] == instant_ms
+    before_at = counted_at(memory, history) if is_last else -1
+    forget_sent(memory, plan, slot, journey, (instant_ms, before_at))
+    touched[slot] = 1
+    return True
 
 
 @compiled

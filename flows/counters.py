@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
+
+from config.schema import Journey, Tag
+from connectors.late import TOO_LATE
+from flows import output as out
+from state.memory import DUPLICATES, EVENTS_APPLIED, JOURNEY_TALLIES, LATE
 
 
 class JourneyCounters(Struct, frozen=True, kw_only=True):
@@ -24,7 +30,8 @@ class JourneyCounters(Struct, frozen=True, kw_only=True):
 class Counters(Struct, frozen=True, kw_only=True):
     """Sums since the engine was made (users, pending and tags: as they stand now).
 
-    Stages that were pending in the snapshot count as scheduled.
+    Stages that were pending in the snapshot count as scheduled. A trigger that turns out withheld
+    moves from sent to suppressed here, also where an engine before this one counted it as sent.
     """
 
     events: int
@@ -76,6 +83,54 @@ def _joined(before: JourneyCounters, after: JourneyCounters) -> JourneyCounters:
         suppressed=dict(Counter(before.suppressed) + Counter(after.suppressed)),
         pending=after.pending,
         goals=before.goals + after.goals,
+    )
+
+
+def journey_counters(
+    journeys: Sequence[Journey],
+    nodes: NDArray[np.int64],
+    outcomes: NDArray[np.int64],
+    withheld: NDArray[np.int64],
+    pending: Sequence[int],
+) -> dict[str, JourneyCounters]:
+    """The counters of each journey, by name.
+
+    `nodes`: `Memory.nodes`. `outcomes`: (journeys, outcomes), as decided; `withheld`: how many
+    (journeys,) of those sent turned out not to be.
+    """
+    counters = {}
+    for index, journey in enumerate(journeys):
+        own, late = outcomes[index], int(withheld[index])
+        suppressed = {reason: int(own[code]) for code, reason in out.REASONS.items() if own[code]}
+        counters[journey.name] = JourneyCounters(
+            entered=int(nodes[JOURNEY_TALLIES + 2 * index]),
+            scheduled=int(nodes[JOURNEY_TALLIES + 2 * index + 1]),
+            sent=int(own[out.SENT]) - late,
+            suppressed=suppressed | ({TOO_LATE: late} if late else {}),
+            pending=pending[index],
+            goals=int(own[out.GOAL]),
+        )
+    return counters
+
+
+def holder_counts(tags: Sequence[Tag], held: NDArray[np.int64]) -> dict[str, int]:
+    """How many users hold each tag, by name; `held` are their bits, (users,)."""
+    return {tag.name: int(np.count_nonzero(held >> at & 1)) for at, tag in enumerate(tags)}
+
+
+def tallies_of(nodes: NDArray[np.int64], outcomes: NDArray[np.int64], user_count: int) -> Tallies:
+    """The tallies at hand, of `Memory.nodes` and (journeys, outcomes)."""
+    ends = JOURNEY_TALLIES + 2 * len(outcomes)
+    scheduled = int(nodes[JOURNEY_TALLIES + 1 : ends : 2].sum())
+    # A goal is no end of a stage.
+    ended = int(outcomes.sum() - outcomes[:, out.GOAL].sum())
+    return Tallies(
+        events=int(nodes[EVENTS_APPLIED]),
+        duplicates=int(nodes[DUPLICATES]),
+        late=int(nodes[LATE]),
+        users=user_count,
+        pending=scheduled - ended,
+        outcomes=outcomes.copy(),
     )
 
 

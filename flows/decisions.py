@@ -72,6 +72,13 @@ class Names:
         """The names of the tags in these bits."""
         return [tag.name for index, tag in enumerate(self.config.tags) if held >> index & 1]
 
+    def journey_that_sends(self, name: str, user: bytes) -> int:
+        """The index of a journey; -1 when there is none, or the user is in its holdout."""
+        for index, (known, share) in enumerate(self.holdouts):
+            if known == name.encode() and not held_out(known, user, share):
+                return index
+        return -1
+
     def features(
         self, values: list[float], recent: list[int]
     ) -> dict[str, float | str | list[str]]:
@@ -99,6 +106,8 @@ class Batch:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._parts: list[Reported] = []
+        self.withheld: list[bytes] = []
+        """Lines of stages that were decided earlier, and are suppressed: the log says so."""
 
     def take(self, output: Output) -> None:
         """Copy what the loop reported and empty its buffer."""

@@ -57,4 +57,5 @@ class DecodeStage:
             clock_ms=decoded.clock_ms if until_ms is None else until_ms,
             next_offset=int(self._held.offset[0]) if decoded.held else piece.next_offset,
             final=piece.last,
+            withheld=decoded.withheld,
         )

@@ -7,6 +7,7 @@ from flows.features import read_features
 from flows.interpret import run_rule
 from flows.machine import Machine
 from flows.output import (
+    BEFORE_LIVE,
     CONSENT,
     COOLED,
     EXIT,
@@ -22,6 +23,7 @@ from flows.plan_words import (
     EXIT_WHEN,
     JOURNEY_WORDS,
     JOURNEYS,
+    LIVE_FROM,
     PRIORITY,
     PROGRAM_FEATURES,
     STAGE_AFTER,
@@ -39,16 +41,7 @@ from flows.report import (
     report_decision,
     stage_record,
 )
-from state.history import (
-    GOAL_ENTRY,
-    GOAL_FROM,
-    GOAL_KEY,
-    GOAL_STAGE,
-    HISTORY_SENT,
-    HISTORY_SENT_AT,
-    history_of,
-    sent_word,
-)
+from state.history import history_of, note_trigger
 from state.instances import (
     BASE,
     DUE,
@@ -181,6 +174,8 @@ def _judge(machine: Machine, slot: int, node: int, instant_ms: int, rule_holds: 
     earlier = memory.nodes[node + EARLIER_SENT_AT]
     if ints[journey + STATUS] == STATUS_OFF:
         return OFF
+    if memory.nodes[node + INSTANCE_DEADLINE] < ints[LIVE_FROM]:
+        return BEFORE_LIVE
     if instant_ms > memory.nodes[node + INSTANCE_DEADLINE] + ttl_ms:
         return EXPIRED
     if not rule_holds:
@@ -200,13 +195,8 @@ def _note_sent(machine: Machine, slot: int, node: int, instant_ms: int, sent: bo
     memory, plan = machine.memory, machine.plan
     nodes = memory.nodes
     history = history_of(memory, plan, slot, journey_of(memory, node))
-    nodes[history + HISTORY_SENT_AT] = instant_ms
-    nodes[history + HISTORY_SENT] = sent_word(stage_of(memory, node), not sent)
+    trigger = (nodes[node + INSTANCE_KEY], nodes[node + INSTANCE_ENTRY], stage_of(memory, node))
+    note_trigger(memory, history, trigger, instant_ms, sent)
     tell_later_instances(memory, node, instant_ms)
-    if not sent:
-        return
-    memory.rows64[slot * plan.ints[ROW_WORDS] + SENT_AT] = instant_ms
-    nodes[history + GOAL_FROM] = instant_ms
-    nodes[history + GOAL_KEY] = nodes[node + INSTANCE_KEY]
-    nodes[history + GOAL_ENTRY] = nodes[node + INSTANCE_ENTRY]
-    nodes[history + GOAL_STAGE] = stage_of(memory, node)
+    if sent:
+        memory.rows64[slot * plan.ints[ROW_WORDS] + SENT_AT] = instant_ms

@@ -39,6 +39,7 @@ from state.history import (
     GOAL_STAGE,
     blocked_by_exit,
     find_history,
+    goal_stage,
     last_sent_at,
     remember_exit,
 )
@@ -134,7 +135,7 @@ def _reach_goal(machine: Machine, columns: Columns, index: int, slot: int, journ
         reached = (
             nodes[history + GOAL_KEY],
             nodes[history + GOAL_ENTRY],
-            nodes[history + GOAL_STAGE],
+            goal_stage(nodes[history + GOAL_STAGE]),
         )
         nodes[history + GOAL_FROM] = -1
         now = (columns.log_ms[index], columns.offset[index])

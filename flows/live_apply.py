@@ -14,6 +14,7 @@ from config.schema import Config
 from connectors.columns import Columns, DeadLetter
 from connectors.dead_letters import PlacedLetter
 from connectors.events import Decoder, RawBatch, partition_of
+from connectors.late import read_withheld
 from connectors.log import (
     CONTROL_KINDS,
     DEAD_LETTERS_TOPIC,
@@ -48,7 +49,8 @@ class Applied(Struct, frozen=True, kw_only=True):
 
     triggers: in order of place. turned: (user, tag, held) of each transition. config: that decided.
     config_record: its record, where one came into force; else b"". brought: what the piece added to
-    the engine's tallies.
+    the engine's tallies. withheld: lines of suppressed stages that the relay has sent, for who
+    reads a log again.
     """
 
     triggers: list[tuple[Place, OutboxEntry]]
@@ -60,6 +62,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     config: Config
     brought: Tallies
     config_record: bytes = b""
+    withheld: list[bytes] = []
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -117,6 +120,9 @@ class Applier:
         if not isinstance(piece, ControlRecord):
             yield self._events(piece)
             return
+        if piece.kind == "withheld":
+            yield self._withhold(piece)
+            return
         yield self._pass_time(piece)
         if piece.kind == "config":
             yield self._switch(piece)
@@ -147,6 +153,16 @@ class Applier:
             self._tallies = self.engine.tallies
             self._decoder = new_decoder(config, self._decoder.clock_ms)
         return replace(self._pass_time(record), forgotten=gone, config_record=record.value)
+
+    def _withhold(self, record: ControlRecord) -> Step:
+        """What a trigger took that was not sent is given back; what went out for it is out."""
+        self._decoder.clock_ms = max(self._decoder.clock_ms, record.log_ms)
+        withheld = read_withheld(replace(record, log_ms=self._decoder.clock_ms))
+        if isinstance(withheld, DeadLetter):
+            letter = self._placed(withheld, record.log_ms)
+            return replace(self._pass_time(record), dead_letters=[letter])
+        batch = self.engine.withhold(withheld)
+        return Step(batch=batch, dead_letters=[], next_offset=record.offset + 1)
 
     def _of_gone_tags(self, config: Config) -> list[tuple[bytes, str, bool]]:
         """Who loses the tags that the new config does not have."""
@@ -218,6 +234,7 @@ class Applier:
             config=self._config,
             brought=since(before, self._tallies),
             config_record=step.config_record,
+            withheld=batch.withheld,
         )
 
 

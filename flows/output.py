@@ -26,6 +26,7 @@ MARGIN = 64
     EXIT,
     REPLACED,
     OFF,
+    BEFORE_LIVE,
     EXPIRED,
     RULE,
     COOLED,
@@ -33,12 +34,13 @@ MARGIN = 64
     PRIORITY_TAKEN,
     SHADOW,
     HOLDOUT,
-) = range(12)
+) = range(13)
 """Outcomes, in `OUTCOME`: a goal reached, a stage sent, or the reason why it was suppressed."""
 REASONS = {
     EXIT: "exit",
     REPLACED: "replaced",
     OFF: "off",
+    BEFORE_LIVE: "before_live",
     EXPIRED: "expired",
     RULE: "rule",
     COOLED: "cooldown",

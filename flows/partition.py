@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from config.schema import Config
 from connectors.columns import Columns
+from connectors.late import Withheld
 from flows import output as out
 from flows.apply import (
     NODES_MARGIN,
@@ -19,8 +20,9 @@ from flows.apply import (
     pending_stages,
     set_deadlines,
     settle_users,
+    withhold,
 )
-from flows.counters import Counters, JourneyCounters, Tallies
+from flows.counters import Counters, Tallies, holder_counts, journey_counters, tallies_of
 from flows.decisions import Batch, Names
 from flows.machine import Machine, new_scratch
 from flows.plan import make_plan
@@ -29,12 +31,9 @@ from state.conversion import Conversion
 from state.convert import convert_stored
 from state.layout import TAGS
 from state.memory import (
-    DUPLICATES,
     EARLIEST,
-    EVENTS_APPLIED,
     JOURNEY_TALLIES,
     LAST_INSTANT,
-    LATE,
     NODES_MADE,
     new_memory,
     with_nodes,
@@ -47,6 +46,7 @@ from state.store import AudienceChange, Checkpoint, Commit, Snapshot, encode_che
 from state.texts import (
     COUNT,
     find_all,
+    find_number,
     intern_all,
     joined,
     new_texts,
@@ -117,6 +117,7 @@ class Engine:
         self._output = out.new_output(features, recent, len(config.tags))
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._outcomes = np.zeros((journeys, out.HOLDOUT + 1), np.int64)
+        self._withheld = np.zeros(journeys, np.int64)
         self._previous: bytes | None = None
         self._has_new_rules = False
         self.checkpoint = Checkpoint(
@@ -161,6 +162,27 @@ class Engine:
         self._pass_time(batch, clock_ms)
         self._advance(clock_ms, next_offset)
         return self._counted(batch)
+
+    def withhold(self, withheld: Withheld) -> Batch:
+        """The log says that a trigger was not sent: give back what it took.
+
+        What is due up to the record is decided first, for everybody. What the engine does not know
+        of (any more) is passed over; else `Batch.withheld` has the stage's line.
+        """
+        batch = Batch(self._names)
+        if self._has_new_rules:
+            self._settle_everybody(batch)
+        self._pass_time(batch, withheld.log_ms)
+        self._advance(withheld.log_ms, withheld.offset + 1)
+        counted = self._counted(batch)
+        slot = find_number(self._users, withheld.subject.encode())
+        journey = self._names.journey_that_sends(withheld.journey, withheld.subject.encode())
+        is_known = min(slot, journey) >= 0 and withheld.instant_ms < withheld.log_ms
+        machine, touched = self._machine(), self._touched
+        if is_known and withhold(machine, touched, slot, journey, withheld.instant_ms):
+            self._withheld[journey] += 1
+            batch.withheld.append(withheld.line)
+        return counted
 
     def drain(self) -> Batch:
         """Decide all that is pending, however far ahead; the clock is then the last instant."""
@@ -231,18 +253,7 @@ class Engine:
     @property
     def tallies(self) -> Tallies:
         """Some of `counters`, without walking all users."""
-        tally, ends = self._memory.nodes, JOURNEY_TALLIES + 2 * len(self._config.journeys)
-        scheduled = int(tally[JOURNEY_TALLIES + 1 : ends : 2].sum())
-        # A goal is no end of a stage.
-        ended = int(self._outcomes.sum() - self._outcomes[:, out.GOAL].sum())
-        return Tallies(
-            events=int(tally[EVENTS_APPLIED]),
-            duplicates=int(tally[DUPLICATES]),
-            late=int(tally[LATE]),
-            users=self._user_count(),
-            pending=scheduled - ended,
-            outcomes=self._outcomes.copy(),
-        )
+        return tallies_of(self._memory.nodes, self._outcomes, self._user_count())
 
     @property
     def resident_bytes(self) -> int:
@@ -254,34 +265,17 @@ class Engine:
     @property
     def counters(self) -> Counters:
         """Sums since the engine was made."""
-        tally = self._memory.nodes
-        pending = self._pending()
-        journeys = {}
-        for index, journey in enumerate(self._config.journeys):
-            outcomes = self._outcomes[index]
-            journeys[journey.name] = JourneyCounters(
-                entered=int(tally[JOURNEY_TALLIES + 2 * index]),
-                scheduled=int(tally[JOURNEY_TALLIES + 2 * index + 1]),
-                sent=int(outcomes[out.SENT]),
-                suppressed={
-                    reason: int(outcomes[code])
-                    for code, reason in out.REASONS.items()
-                    if outcomes[code]
-                },
-                pending=pending[index],
-                goals=int(outcomes[out.GOAL]),
-            )
+        tally, tallies = self._memory.nodes, self.tallies
         held = self._memory.rows64[TAGS :: self._made.layout.words][: self._user_count()]
         return Counters(
-            events=int(tally[EVENTS_APPLIED]),
-            duplicates=int(tally[DUPLICATES]),
-            late=int(tally[LATE]),
-            users=self._user_count(),
-            journeys=journeys,
-            tags={
-                tag.name: int(np.count_nonzero(held >> index & 1))
-                for index, tag in enumerate(self._config.tags)
-            },
+            events=tallies.events,
+            duplicates=tallies.duplicates,
+            late=tallies.late,
+            users=tallies.users,
+            journeys=journey_counters(
+                self._config.journeys, tally, self._outcomes, self._withheld, self._pending()
+            ),
+            tags=holder_counts(self._config.tags, held),
         )
 
     def profiles(self) -> Iterator[bytes]:

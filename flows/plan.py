@@ -92,6 +92,7 @@ class _Writer:
         head[0] = self.layout.words
         head[words.FEATURES] = self.run(self.layout.features.tolist())
         head[words.FEATURE_COUNT] = len(self.config.features)
+        head[words.LIVE_FROM] = self.config.shop.live_from_ms or 0
         head[words.ALL_FEATURES] = self.listed(list(range(len(self.config.features))))
         for word, name in (
             (words.ITEM_COLUMN, "item"),

@@ -21,7 +21,9 @@ CHANNEL_COLUMN = 20
 EMAIL_CHANNEL = 21
 COLUMN_KINDS = 23
 ALL_FEATURES = 24
-HEAD_WORDS = 25
+LIVE_FROM = 25
+"""Stages with an earlier deadline (ms) are not sent; 0: there are none."""
+HEAD_WORDS = 26
 
 EVENT_WORDS = 8
 """The record before the first event's is that of an event that the configuration does not name."""

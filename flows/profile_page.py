@@ -18,7 +18,11 @@ NAME_COLUMNS = 24
 CELL_COLUMNS = COLUMNS // 2
 """Features stand two to a line."""
 
-OUTCOMES = {"holdout": "held out", "shadow": "in shadow, not sent"}
+OUTCOMES = {
+    "holdout": "held out",
+    "shadow": "in shadow, not sent",
+    "too_late": "withheld as too late",
+}
 
 
 class RunningInstance(Struct, frozen=True, kw_only=True):
@@ -32,7 +36,7 @@ class RunningInstance(Struct, frozen=True, kw_only=True):
 
 
 class LastTrigger(Struct, frozen=True, kw_only=True):
-    """The last stage of a journey that was sent, held out or decided in shadow.
+    """The last stage of a journey that was sent, held out, withheld or decided in shadow.
 
     `stage` is None where the journey does not have it any more.
     """

@@ -6,13 +6,22 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from config.schema import Config
+from connectors.late import TOO_LATE
 from connectors.triggers import held_out, instant_text
 from flows.decisions import Names
 from flows.features import LAST_TOUCHED, read_features
 from flows.machine import VALUES, Scratch
 from flows.plan import PlanOf
 from flows.plan_words import ALL_FEATURES
-from state.history import HISTORY_JOURNEY, HISTORY_SENT, HISTORY_SENT_AT, shadow_sent, stage_sent
+from state.history import (
+    GOAL_STAGE,
+    HISTORY_JOURNEY,
+    HISTORY_SENT,
+    HISTORY_SENT_AT,
+    shadow_sent,
+    stage_sent,
+    withheld_at,
+)
 from state.instances import DUE, INSTANCE_ENTRY, INSTANCE_KEY, first_instance, journey_of, stage_of
 from state.layout import CLOSED_CHANNELS, HISTORY_HEAD, TAGS
 from state.memory import Memory
@@ -99,21 +108,21 @@ class ProfileReader(NamedTuple):
         node = int(self.memory.rows32[2 * slot * self.made.layout.words + HISTORY_HEAD])
         last: list[tuple[int, int, int]] = []
         while node != 0:
-            sent_at, journey = (
-                int(nodes[node + HISTORY_SENT_AT]),
-                int(nodes[node + HISTORY_JOURNEY]),
+            last.append(
+                (-int(nodes[node + HISTORY_SENT_AT]), int(nodes[node + HISTORY_JOURNEY]), node)
             )
-            last.append((-sent_at, journey, int(nodes[node + HISTORY_SENT])))
             node = int(nodes[node])
-        return [
-            self._trigger(user, journey, -before, word) for before, journey, word in sorted(last)
-        ]
+        return [self._trigger(user, node) for _, _, node in sorted(last)]
 
-    def _trigger(self, user: bytes, index: int, sent_at_ms: int, word: int) -> dict[str, object]:
-        journey = self.config.journeys[index]
+    def _trigger(self, user: bytes, node: int) -> dict[str, object]:
+        nodes = self.memory.nodes
+        sent_at_ms, word = int(nodes[node + HISTORY_SENT_AT]), int(nodes[node + HISTORY_SENT])
+        journey = self.config.journeys[int(nodes[node + HISTORY_JOURNEY])]
         outcome = "sent"
         if shadow_sent(word):
             outcome = "shadow"
+        elif withheld_at(int(nodes[node + GOAL_STAGE])) == sent_at_ms:
+            outcome = TOO_LATE
         elif held_out(journey.name.encode(), user, journey.holdout):
             outcome = "holdout"
         stage = stage_sent(word)

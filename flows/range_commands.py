@@ -47,7 +47,7 @@ def range_options(
     events: tuple[str, ...] = given["events"]
     if not any(one.startswith(SCHEME) for one in events):
         return None
-    from config.load import load
+    from config.load import load, without_live_from
     from connectors.log import LOG_TOPIC
     from flows.console import pause
     from flows.range_parts import Beginning
@@ -67,7 +67,7 @@ def range_options(
         )
     beginning = Beginning(
         wanted=wanted,
-        config=load(config_directory) if config_directory is not None else None,
+        config=without_live_from(load(config_directory)) if config_directory is not None else None,
         state=given["state"],
         pause=pause,
     )

@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from config.load import without_live_from
 from config.schema import Config
 from connectors.events import Decoder
 from connectors.files import output
@@ -74,6 +75,7 @@ def replay(options: ReplayOptions, stop: Event, watch: Watch) -> Replayed:
         StoreError: the state cannot be used, or not with this configuration.
         OSError: a file cannot be read or written.
     """
+    options = replace(options, config=without_live_from(options.config))
     with _store(options) as store:
         parts = _prepare(options, store)
         records = _run(options, parts, stop, watch)

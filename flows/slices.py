@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from connectors.columns import Columns, DeadLetter
 from connectors.events import RawBatch
+from connectors.late import Withheld
 
 
 class Slice(Struct, frozen=True, kw_only=True):
@@ -26,7 +27,8 @@ class Slice(Struct, frozen=True, kw_only=True):
 class Stretch(Struct, frozen=True, kw_only=True):
     """A decoded stretch of the log: its events and dead letters, and where the log stands after it.
 
-    `record_count` counts all its records, also ticks. `final`: the run ends with it.
+    `record_count` counts all its records, also ticks. `final`: the run ends with it. `withheld`:
+    what it says was not sent, in order.
     """
 
     columns: Columns
@@ -35,6 +37,7 @@ class Stretch(Struct, frozen=True, kw_only=True):
     clock_ms: int
     next_offset: int
     final: bool = False
+    withheld: list[Withheld] = []
 
 
 class Routed(Struct, frozen=True, kw_only=True):

@@ -153,6 +153,10 @@ def _why_suppressed(suppressed: Decision, journey: Journey, stage: Stage) -> str
             instants = suppressed.time, suppressed.data.deadline
             decided, deadline = map(datetime.fromisoformat, instants)
             return f"{span(decided - deadline)} too late, ttl {_span(stage.ttl_ms)}"
+        case "before_live":
+            return "due before the shop went live"
+        case "too_late":
+            return "it was too late when it could have been sent"
         case "consent":
             return f"said no to {' and '.join(journey.channels)}"
         case "priority":

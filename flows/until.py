@@ -30,6 +30,7 @@ def stretch_before(until_ms: int, piece: Slice, decoder: Decoder) -> Stretch:
         clock_ms=max(until_ms, decoder.clock_ms),
         next_offset=end_offset,
         final=True,
+        withheld=[one for one in decoded.withheld if one.offset < end_offset],
     )
 
 

@@ -22,6 +22,7 @@ from state.history import (
     GOAL_STAGE,
     HISTORY_JOURNEY,
     HISTORY_SENT,
+    STAGE_MASK,
 )
 from state.instances import WHAT
 from state.layout import (
@@ -50,7 +51,7 @@ _NO_TEXT = b"\xff"
 """Takes number 0, which stands for "none"; no message's text is like it."""
 
 _JOURNEY_MASK, _STAGE_SHIFT = 0xFFFF, 16
-_STAGE_MASK = 0xFFFF << _STAGE_SHIFT
+_INSTANCE_STAGE = 0xFFFF << _STAGE_SHIFT
 
 Ints = NDArray[np.int64]
 
@@ -250,18 +251,20 @@ def _renumber_lists(memory: Memory, words: int, ways: _Ways) -> Ints:
         stage = ways.stages[before, what >> _STAGE_SHIFT & _JOURNEY_MASK]
         kept = (journey != GONE) & (stage != GONE)
         np.add.at(dropped, before[~kept], 1)
-        rest = what & ~(_JOURNEY_MASK | _STAGE_MASK)
+        rest = what & ~(_JOURNEY_MASK | _INSTANCE_STAGE)
         nodes[at + WHAT] = rest | stage << _STAGE_SHIFT | journey
         return np.asarray(kept)
 
     def keep_history(at: Ints) -> NDArray[np.bool_]:
         before = nodes[at + HISTORY_JOURNEY]
         sent = nodes[at + HISTORY_SENT]
-        stage = ways.stages[before, sent >> 1]
-        nodes[at + HISTORY_SENT] = np.where(stage == GONE, STAGE_GONE, stage) << 1 | sent & 1
-        goal_stage = ways.stages[before, nodes[at + GOAL_STAGE]]
-        nodes[at + GOAL_FROM] = np.where(goal_stage == GONE, -1, nodes[at + GOAL_FROM])
-        nodes[at + GOAL_STAGE] = np.maximum(goal_stage, 0)
+        stage = ways.stages[before, sent >> 1 & STAGE_MASK]
+        stage = np.where(stage == GONE, STAGE_GONE, stage)
+        nodes[at + HISTORY_SENT] = sent & ~(STAGE_MASK << 1) | stage << 1
+        goal = nodes[at + GOAL_STAGE]
+        stage = ways.stages[before, goal & STAGE_MASK]
+        nodes[at + GOAL_FROM] = np.where(stage == GONE, -1, nodes[at + GOAL_FROM])
+        nodes[at + GOAL_STAGE] = goal & ~STAGE_MASK | np.maximum(stage, 0)
         nodes[at + HISTORY_JOURNEY] = ways.journeys[before]
         return np.not_equal(ways.journeys[before], GONE)
 

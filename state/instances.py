@@ -121,3 +121,22 @@ def tell_later_instances(memory: Memory, node: int, sent_at_ms: int) -> None:
             at = later + EARLIER_SENT_AT
             memory.nodes[at] = max(memory.nodes[at], sent_at_ms)
         later = memory.nodes[later]
+
+
+@compiled
+def forget_sent(
+    memory: Memory, plan: Plan, slot: int, journey: int, instants: tuple[int, int]
+) -> None:
+    """A trigger was withheld: instances that count their cooldown from it do from one before.
+
+    `instants`: its own, and that of the one before or -1.
+    """
+    sent_at_ms, before_at = instants
+    node = first_instance(memory, plan, slot)
+    while node != 0:
+        if (
+            journey_of(memory, node) == journey
+            and memory.nodes[node + EARLIER_SENT_AT] == sent_at_ms
+        ):
+            memory.nodes[node + EARLIER_SENT_AT] = before_at
+        node = memory.nodes[node]

@@ -86,6 +86,16 @@ def number_of(texts: Texts, text: bytes) -> int:
     return int(intern(texts, data, 0, len(text)))
 
 
+def find_number(texts: Texts, text: bytes) -> int:
+    """The number of a string, -1 when the table does not have it.
+
+    >>> find_number(new_texts(), b"ada")
+    -1
+    """
+    data = np.frombuffer(text + bytes(READ_AHEAD), np.uint8)
+    return int(_find(texts, data, len(text)))
+
+
 def joined(strings: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Strings in one array, readable a little beyond the last; where each begins and ends."""
     ends = np.cumsum(np.fromiter(map(len, strings), np.int64, len(strings)))
@@ -120,6 +130,22 @@ def intern(texts: Texts, data: NDArray[np.uint8], start: int, length: int) -> in
 @compiled
 def find_or_add(texts: Texts, hashed: int, data: NDArray[np.uint8], start: int, length: int) -> int:
     """As `intern`, with the string's hash known. The caller has made room (`with_room`)."""
+    at = _slot_of(texts, hashed, data, start, length)
+    if texts.slots[at] != 0:
+        return int(np.int64(texts.slots[at]) - 1)
+    return _add(texts, hashed, data, start, length, at)
+
+
+@compiled
+def _find(texts: Texts, data: NDArray[np.uint8], length: int) -> int:
+    """The number of the string `data[:length]`, -1 when the table does not have it."""
+    hashed = int(np.int64(hash_text(data, 0, length)))
+    return int(np.int64(texts.slots[_slot_of(texts, hashed, data, 0, length)]) - 1)
+
+
+@inlined
+def _slot_of(texts: Texts, hashed: int, data: NDArray[np.uint8], start: int, length: int) -> int:
+    """The slot of a string, or the empty one that it would take."""
     slots, entries = texts.slots, texts.entries
     mask = len(slots) - 1
     at = hashed & mask
@@ -130,9 +156,9 @@ def find_or_add(texts: Texts, hashed: int, data: NDArray[np.uint8], start: int, 
             and entries[entry + 3] - entries[entry + 1] == length
             and same_bytes(data, start, texts.data, entries[entry + 1], length)
         ):
-            return int(np.int64(slots[at]) - 1)
+            return int(at)
         at = (at + 1) & mask
-    return _add(texts, hashed, data, start, length, at)
+    return int(at)
 
 
 @compiled

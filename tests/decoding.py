@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
 
 from config.schema import LINE_FIELDS, Config, EventDef, Field, FieldType, Shop
 from config.words import hash_text
+from connectors import late
 from connectors.columns import MISSING, SPAN_BITS, Columns
 from connectors.events import Decoder, RawBatch
-from tests.reference_decoder import Event, Outcome
+from tests.reference_decoder import Event, Outcome, Withheld
 
 LINE_FIELD_TYPES: tuple[FieldType, ...] = ("text", "money", "number", "text")
 
@@ -91,6 +93,7 @@ def decode_all(
     decoder = Decoder(config)
     events: list[Event] = []
     dead_letters: list[tuple[int, str]] = []
+    withheld: list[Withheld] = []
     begin, end = 0, 0
     while True:
         end = min(end + batch_size, len(lines))
@@ -101,11 +104,24 @@ def decode_all(
         for letter in decoded.dead_letters:
             assert letter.value == lines[letter.offset]
             dead_letters.append((letter.offset, letter.reason))
+        withheld += map(notice_of, decoded.withheld)
         begin = end - decoded.held
         if end == len(lines):
             assert decoded.held == 0
             assert decoded.clock_ms == decoder.clock_ms
-            return Outcome(events, dead_letters, decoder.clock_ms)
+            return Outcome(events, dead_letters, decoder.clock_ms, withheld)
+
+
+def notice_of(withheld: late.Withheld) -> Withheld:
+    """What a record says was not sent, as the reference decoder tells it."""
+    return Withheld(
+        offset=withheld.offset,
+        log_ms=withheld.log_ms,
+        user=withheld.subject,
+        journey=withheld.journey,
+        instant_ms=withheld.instant_ms,
+        suppressed=json.loads(withheld.line),
+    )
 
 
 def to_events(columns: Columns, decoder: Decoder, config: Config) -> list[Event]:

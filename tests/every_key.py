@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.world_configs import Table, write
@@ -45,6 +46,7 @@ FILES: dict[str, Table] = {
         "currency": "EUR",
         "zone": "Europe/Berlin",
         "strict": True,
+        "live_from": datetime(2026, 11, 21, tzinfo=UTC),
         "rates": {"USD": 0.92, "JPY": 1},
         "channels": {"email": "email_unsubscribed", "push": "settings.no_push"},
         "vocabulary": {"order_paid": "Order Completed"},

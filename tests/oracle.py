@@ -7,7 +7,7 @@ asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from config.schema import Config, Feature
@@ -24,24 +24,40 @@ from tests.oracle_outputs import profile_document, transition
 from tests.oracle_profile import Document, Ledger, Moment, Profile, World
 from tests.oracle_rules import Thresholds, names_read
 from tests.oracle_tags import settle
-from tests.reference_decoder import Event
+from tests.reference_decoder import Event, Withheld
 
 MESSAGE_IDS_MAX = 32
 
 
-def run(config: Config, events: list[Event], *, clock_ms: int, thresholds: Thresholds) -> World:
+def run(
+    config: Config,
+    events: list[Event],
+    *,
+    clock_ms: int,
+    thresholds: Thresholds,
+    withheld: Sequence[Withheld] = (),
+) -> World:
     """What comes of a log: `events` in log order, then time passing up to `clock_ms`.
 
-    `thresholds` are those of the config's own files (`thresholds_of`).
+    `thresholds` are those of the config's own files (`thresholds_of`). `withheld`: what records in
+    between say was not sent.
     """
     ledger = Ledger()
     finals: list[Moment] = []
-    by_user = sorted(events, key=lambda event: event.user.encode())  # stable: log order stays
-    for user, own in groupby(by_user, key=lambda event: event.user):
+    known = {event.user for event in events}
+    of_users: list[Event | Withheld] = [*events]
+    of_users += [notice for notice in withheld if notice.user in known]
+    of_users.sort(key=lambda record: (record.user.encode(), record.offset))
+    for user, own in groupby(of_users, key=lambda record: record.user):
         profile = Profile(user)
         final = Moment(config, thresholds, profile, ledger, clock_ms)
-        for event in own:
-            apply(final._replace(instant_ms=event.log_ms, offset=event.offset, event=event))
+        for record in own:
+            at_record = final._replace(instant_ms=record.log_ms)
+            if isinstance(record, Event):
+                apply(at_record._replace(offset=record.offset, event=record))
+            elif profile.message_ids:
+                advance(at_record)
+                journeys.withhold(at_record, record)
         advance(final)
         finals.append(final)
     return World(
@@ -174,14 +190,15 @@ def journey_counters(name: str, ledger: Ledger, finals: Iterable[Moment]) -> Doc
         for _, document in ledger.decisions
         if isinstance(document["data"], dict) and document["data"]["journey"] == name
     ]
+    late = ledger.withheld.get(name, 0)
     kinds = [str(document["type"]) for document in own]
     reasons = [reason for reason in map(reason_of, own) if reason is not None]
     pending = sum(one.journey.name == name for final in finals for one in final.profile.instances)
     sent = kinds.count("beckon.trigger")
     return {
         "entered": ledger.entered.get(name, 0),
-        "scheduled": sent + len(reasons) + pending,
-        "sent": sent,
+        "scheduled": sent - late + len(reasons) + pending,
+        "sent": sent - late,
         "suppressed": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
         "pending": pending,
         "goals": kinds.count("beckon.goal"),

@@ -7,8 +7,9 @@ from hashlib import blake2b
 from config.schema import Journey
 from tests.oracle_features import ceil_second
 from tests.oracle_outputs import decision, goal, place_of
-from tests.oracle_profile import Exit, Instance, Moment, Send
+from tests.oracle_profile import Exit, Instance, Moment, Profile, Send
 from tests.oracle_rules import holds
+from tests.reference_decoder import Withheld
 
 INSTANCES_MAX = 8
 EXITS_MAX = 8
@@ -107,6 +108,8 @@ def open_instance(moment: Moment, journey: Journey, key: str | None, entry_ms: i
     by_tag = journey.entry_tag is not None
     instance = Instance(journey, key, entry_ms, entry_ms, by_tag, profile.opened)
     profile.opened += 1
+    last = last_send(profile, journey.name)
+    instance.earlier_sent_ms = last.counts_ms() if last is not None else None
     profile.instances.append(instance)
     schedule_first(moment, instance)
     entered = moment.ledger.entered
@@ -158,14 +161,65 @@ def decide(moment: Moment, instance: Instance) -> None:
         return
     moment.ledger.decisions.append(decision(moment, instance, reason))
     if reason in (None, "holdout", "shadow"):
-        send = Send(instance, instance.stage, moment.instant_ms, reason or "sent")
-        moment.profile.sends.append(send)
+        note_send(moment, instance, reason or "sent")
     instance.stage += 1
     if instance.stage == len(instance.journey.stages):
         moment.profile.instances.remove(instance)
         return
     instance.deadline_ms = deadline_of(instance)
     instance.due_ms = max(instance.deadline_ms, next_second(moment.instant_ms))
+
+
+def note_send(moment: Moment, instance: Instance, outcome: str) -> None:
+    """Notes a decision that counts, with the one before it."""
+    last = last_send(moment.profile, instance.journey.name)
+    before_ms = None
+    if last is not None and last.outcome == "shadow":
+        before_ms = last.before_ms if outcome == "shadow" else None
+    elif last is not None and (outcome == "shadow" or same_run(last.instance, instance)):
+        before_ms = last.counts_ms()
+    send = Send(instance, instance.stage, moment.instant_ms, outcome, before_ms)
+    moment.profile.sends.append(send)
+    for other in running(moment, instance.journey):
+        if other.number > instance.number:
+            other.earlier_sent_ms = moment.instant_ms
+
+
+def last_send(profile: Profile, journey: str) -> Send | None:
+    own = [send for send in profile.sends if send.instance.journey.name == journey]
+    return own[-1] if own else None
+
+
+def same_run(one: Instance, other: Instance) -> bool:
+    return (one.key, one.entry_ms) == (other.key, other.entry_ms)
+
+
+def withhold(moment: Moment, notice: Withheld) -> None:
+    """A trigger was not sent: it counts no more, and the stage is suppressed."""
+    profile, instant_ms = moment.profile, notice.instant_ms
+    journey = next((one for one in moment.config.journeys if one.name == notice.journey), None)
+    last = last_send(profile, notice.journey)
+    if journey is None or last is None or held_out(journey, profile.user):
+        return
+    last_ms = last.before_ms if last.outcome == "shadow" else last.instant_ms
+    before_ms = profile.withheld_ms.get(journey.name, -1)
+    if last_ms is None or not before_ms < instant_ms <= last_ms or instant_ms >= notice.log_ms:
+        return
+    is_last = last.instant_ms == instant_ms
+    for instance in running(moment, journey):
+        if instance.earlier_sent_ms == instant_ms:
+            instance.earlier_sent_ms = last.before_ms if is_last else None
+    last.withheld = is_last
+    if last.before_ms == instant_ms:
+        last.before_ms = None
+    for send in profile.sends:
+        if send.instance.journey is journey and send.instant_ms == instant_ms:
+            send.goal_reached = True
+    profile.withheld_ms[journey.name] = instant_ms
+    place = (notice.log_ms, notice.offset, profile.user.encode())
+    moment.ledger.decisions.append((place, dict(notice.suppressed)))
+    counts = moment.ledger.withheld
+    counts[journey.name] = counts.get(journey.name, 0) + 1
 
 
 def reason_against(moment: Moment, instance: Instance) -> str | None:
@@ -175,6 +229,7 @@ def reason_against(moment: Moment, instance: Instance) -> str | None:
     checks = (
         ("exit", exit_rule_holds(moment, instance)),
         ("off", journey.status == "off"),
+        ("before_live", is_before_live(moment, instance)),
         ("expired", moment.instant_ms > instance.deadline_ms + stage.ttl_ms),
         ("rule", stage.when is not None and not holds(stage.when.text, names)),
         ("cooldown", in_cooldown(moment, instance)),
@@ -187,13 +242,13 @@ def reason_against(moment: Moment, instance: Instance) -> str | None:
 
 
 def in_cooldown(moment: Moment, instance: Instance) -> bool:
-    journey = instance.journey
-    earlier = [
-        send.instant_ms
-        for send in moment.profile.sends
-        if send.instance.journey.name == journey.name and send.instance.number < instance.number
-    ]
-    return bool(earlier) and moment.instant_ms < max(earlier) + journey.cooldown_ms
+    earlier_ms = instance.earlier_sent_ms
+    return earlier_ms is not None and moment.instant_ms < earlier_ms + instance.journey.cooldown_ms
+
+
+def is_before_live(moment: Moment, instance: Instance) -> bool:
+    live_from_ms = moment.config.shop.live_from_ms
+    return isinstance(live_from_ms, int) and instance.deadline_ms < live_from_ms
 
 
 def sent_at_this_instant(moment: Moment) -> bool:

@@ -208,7 +208,7 @@ def last_triggers(profile: Profile) -> list[Document]:
             "journey": name,
             "stage": send.instance.journey.stages[send.stage].name,
             "at": text_of(send.instant_ms),
-            "outcome": send.outcome,
+            "outcome": "too_late" if send.withheld else send.outcome,
         }
         for name, send in newest_first
     ]

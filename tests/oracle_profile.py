@@ -18,7 +18,10 @@ Place = tuple[object, ...]
 
 @dataclass
 class Instance:
-    """One run of a journey, with its pending stage. `due_ms` None: to be decided at once."""
+    """One run of a journey, with its pending stage. `due_ms` None: to be decided at once.
+
+    `earlier_sent_ms`: the last trigger of an instance opened earlier.
+    """
 
     journey: Journey
     key: str | None
@@ -29,17 +32,24 @@ class Instance:
     stage: int = 0
     deadline_ms: int = 0
     due_ms: int | None = None
+    earlier_sent_ms: int | None = None
 
 
 @dataclass
 class Send:
-    """A decision that counts: sent, held out, or shadow."""
+    """A decision that counts: sent, held out, or shadow. `before_ms`: the one before, see there."""
 
     instance: Instance
     stage: int
     instant_ms: int
     outcome: str
+    before_ms: int | None
     goal_reached: bool = False
+    withheld: bool = False
+
+    def counts_ms(self) -> int | None:
+        """The instant from which the cooldown counts."""
+        return self.before_ms if self.withheld else self.instant_ms
 
 
 class Exit(NamedTuple):
@@ -63,6 +73,7 @@ class Profile:
     opened: int = 0
     exits: list[Exit] = field(default_factory=list)
     sends: list[Send] = field(default_factory=list)
+    withheld_ms: dict[str, int] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     looked_ms: int = -1
 
@@ -86,6 +97,7 @@ class Ledger:
     duplicates: int = 0
     late: int = 0
     entered: dict[str, int] = field(default_factory=dict)
+    withheld: dict[str, int] = field(default_factory=dict)
 
 
 class Moment(NamedTuple):

@@ -6,6 +6,7 @@ Raw messages in, events, dead letters and the final clock out. It parses with `j
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from tests.reference_json import DeadError, Number, is_text, parse
 DAY_MS = 86_400_000
 FAR_MS = 2**42
 LOOK_AHEAD = 1000
+ZONED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 CONTROL_KINDS = ("tick", "config", "model", "cut_points", "erase", "withheld")
 TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
@@ -39,18 +41,37 @@ class Event(NamedTuple):
     lines: list[dict[str, int | str | bool]]
 
 
+class Withheld(NamedTuple):
+    """What a record says was not sent: whose trigger, of which journey and instant.
+
+    `suppressed` is what went out instead.
+    """
+
+    offset: int
+    log_ms: int
+    user: str
+    journey: str
+    instant_ms: int
+    suppressed: dict[str, object]
+
+
 class Outcome(NamedTuple):
-    """What became of a log: events, dead letters as (offset, reason), the clock after it."""
+    """What became of a log: events, dead letters as (offset, reason), the clock after it, notices.
+
+    Notices are what `withheld` records say.
+    """
 
     events: list[Event]
     dead_letters: list[tuple[int, str]]
     clock_ms: int
+    withheld: list[Withheld]
 
 
 class Control(NamedTuple):
-    """A control record of a file, and the time that it proves."""
+    """A control record of a file, the time that it proves, and of a `withheld` one its text."""
 
     received_ms: int
+    withheld: bytes | None
 
 
 class Usable(NamedTuple):
@@ -83,7 +104,7 @@ def place_by_broker(
     records: list[Usable | Control | str], log_ms: Sequence[int], clock_ms: int
 ) -> Outcome:
     """Log times as the broker says, made non-decreasing."""
-    outcome = Outcome([], [], clock_ms)
+    outcome = Outcome([], [], clock_ms, [])
     for offset, record in enumerate(records):
         outcome = outcome._replace(clock_ms=max(outcome.clock_ms, log_ms[offset]))
         if isinstance(record, str):
@@ -95,13 +116,15 @@ def place_by_broker(
 
 def place_in_file(records: list[Usable | Control | str], clock_ms: int) -> Outcome:
     """Log times by `receivedAt`, else event time; lonely jumps ahead are dead letters."""
-    outcome = Outcome([], [], clock_ms)
+    outcome = Outcome([], [], clock_ms, [])
     for offset, record in enumerate(records):
         if isinstance(record, str):
             outcome.dead_letters.append((offset, record))
             continue
         if isinstance(record, Control):
             outcome = outcome._replace(clock_ms=max(outcome.clock_ms, record.received_ms))
+            if record.withheld is not None:
+                note_withheld(record.withheld, offset, outcome)
             continue
         following = records[offset + 1 : offset + 1 + LOOK_AHEAD]
         after = next((own_ms(other) for other in following if isinstance(other, Usable)), None)
@@ -140,7 +163,7 @@ def check(line: bytes, config: Config, offset: int, log_ms: int | None) -> Usabl
     if kind is not None and not is_text(kind):
         raise DeadError("wrong_type")
     if kind == "beckon.control" and log_ms is None:
-        return check_control(message)
+        return check_control(message, line)
     if kind not in MESSAGE_TYPES:
         raise DeadError("unknown_type")
     user = check_user(message)
@@ -161,14 +184,30 @@ def check(line: bytes, config: Config, offset: int, log_ms: int | None) -> Usabl
     return Usable(Event(offset, -1, at_ms, name, user, message_id, fields, lines), received_ms)
 
 
-def check_control(message: dict[str, object]) -> Control:
+def check_control(message: dict[str, object], line: bytes) -> Control:
     """A control record of a file."""
     received_ms = instant(message.get("receivedAt"))
     if message.get("control") not in CONTROL_KINDS or isinstance(message["control"], Number):
         raise DeadError("bad_control")
     if received_ms is None or not 0 <= received_ms < FAR_MS:
         raise DeadError("bad_control")
-    return Control(received_ms)
+    return Control(received_ms, line if message["control"] == "withheld" else None)
+
+
+def note_withheld(line: bytes, offset: int, outcome: Outcome) -> None:
+    """What a `withheld` record says, or that it says nothing of use."""
+    match json.loads(line):
+        case {
+            "subject": str(user),
+            "id": str(),
+            "suppressed": {"time": str(time), "data": {"journey": str(journey)}} as suppressed,
+        } if ZONED.fullmatch(time):
+            instant_ms = instant(time)
+            if instant_ms is not None and 0 <= instant_ms < FAR_MS:
+                notice = (offset, outcome.clock_ms, user, journey, instant_ms, suppressed)
+                outcome.withheld.append(Withheld(*notice))
+                return
+    outcome.dead_letters.append((offset, "bad_control"))
 
 
 def check_user(message: dict[str, object]) -> str:

@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from config.load import load
 from config.schema import Config
@@ -19,8 +20,9 @@ from tests.reference_decoder import decode
 
 if TYPE_CHECKING:
     from connectors.columns import Columns
-    from flows.decisions import Batch
+    from connectors.events import RawBatch
     from flows.partition import Engine
+    from flows.slices import Stretch
 
 RUNNERS = ("oracle", "engine")
 
@@ -41,30 +43,23 @@ def run_oracle(directory: Path, lines: list[bytes], idle_ms: int = 0) -> World:
         decoded.events,
         clock_ms=decoded.clock_ms + idle_ms,
         thresholds=thresholds_of(directory),
+        withheld=decoded.withheld,
     )
 
 
 def run_engine(
     config: Config, lines: list[bytes], idle_ms: int = 0, *, batch: int = 1000, partitions: int = 1
 ) -> World:
-    """The engine on the same lines, `batch` of them at a time.
-
-    What several partitions give is put together in the order of the partitions.
-    """
+    """The engine on the same lines, `batch` of them at a time."""
+    from flows.lines import merged_profiles
     from flows.partition import Engine
 
     engines = [Engine(config, partition=number) for number in range(partitions)]
     world = World(decisions=[], transitions=[], profiles=[], counters={})
-    clock_ms, next_offset, columns = 0, 0, None
-    for columns, clock_ms, next_offset in decoded(config, lines, batch):
-        for engine, part in zip(engines, parted(columns, partitions), strict=True):
-            note(world, engine.process(part, clock_ms=clock_ms, next_offset=next_offset))
-    assert columns is not None
-    nothing = columns.take(np.zeros(0, np.int64))
-    for engine in engines:
-        clock_at_end_ms = clock_ms + idle_ms
-        note(world, engine.process(nothing, clock_ms=clock_at_end_ms, next_offset=next_offset))
-        world.profiles.extend(documents(engine.profiles()))
+    for stretch in stretches(config, lines, batch, idle_ms):
+        note(world, engines, stretch)
+    profiles = merged_profiles([engine.profiles() for engine in engines])
+    world.profiles.extend(documents(profiles))
     world.counters.update(sums(engines))
     return world
 
@@ -76,16 +71,12 @@ def run_resumed(config: Config, lines: list[bytes], idle_ms: int, random: Random
 
     store, engine = MemoryStore(), Engine(config)
     world = World(decisions=[], transitions=[], profiles=[], counters={})
-    clock_ms, next_offset, columns = 0, 0, None
-    for columns, clock_ms, next_offset in decoded(config, lines, random.choice((1, 7, 20))):
-        note(world, engine.process(columns, clock_ms=clock_ms, next_offset=next_offset))
+    for stretch in stretches(config, lines, random.choice((1, 7, 20)), idle_ms):
+        note(world, [engine], stretch)
         if random.random() < 0.5:
             store.commit(engine.commit())
             if random.random() < 0.5:
                 engine = Engine(config, snapshot=store.load(0))
-    assert columns is not None
-    nothing = columns.take(np.zeros(0, np.int64))
-    note(world, engine.process(nothing, clock_ms=clock_ms + idle_ms, next_offset=next_offset))
     world.profiles.extend(documents(engine.profiles()))
     return world
 
@@ -96,36 +87,58 @@ def run_drained(config: Config, lines: list[bytes]) -> World:
 
     engine = Engine(config)
     world = World(decisions=[], transitions=[], profiles=[], counters={})
-    for columns, clock_ms, next_offset in decoded(config, lines, 1000):
-        note(world, engine.process(columns, clock_ms=clock_ms, next_offset=next_offset))
-    note(world, engine.drain())
+    for stretch in stretches(config, lines, 1000):
+        note(world, [engine], stretch, drain=True)
     return world
 
 
-def note(world: World, batch: Batch) -> None:
-    """Adds what one call decided (a batch is read before the next call)."""
-    world.decisions.extend(documents(batch.decisions()))
-    world.transitions.extend(documents(batch.transitions()))
+def note(world: World, engines: list[Engine], stretch: Stretch, *, drain: bool = False) -> None:
+    """Adds what a stretch of the log leads to, as a replay finds it."""
+    from flows.decide import DecideStage
+
+    stage = DecideStage(engines, outputs=("decisions", "tags"), drain=drain)
+    decided = stage.apply(stage.route(stretch))
+    world.decisions.extend(documents(decided.lines["decisions"]))
+    world.transitions.extend(documents(decided.lines["tags"]))
+
+
+def stretches(
+    config: Config, lines: list[bytes], batch: int, idle_ms: int = 0
+) -> Iterator[Stretch]:
+    """The log, `batch` lines at a time; `idle_ms` pass after its last one."""
+    from connectors.events import Decoder
+    from flows.decode import DecodeStage
+    from flows.slices import Slice, part_of
+
+    stage = DecodeStage(Decoder(config))
+    whole = raw_batch(lines)
+    for first in range(0, max(len(lines), 1), batch):
+        end = min(first + batch, len(lines))
+        last = end == len(lines)
+        piece = Slice(records=part_of(whole, first, end), next_offset=end, last=last)
+        stretch = stage.decode(piece)
+        assert stretch is not None
+        yield replace(stretch, clock_ms=stretch.clock_ms + idle_ms) if last else stretch
+
+
+def raw_batch(lines: list[bytes]) -> RawBatch:
+    """The lines as they come from a file."""
+    from connectors.events import RawBatch
+
+    length = np.array([len(line) for line in lines], np.int64)
+    return RawBatch(
+        data=np.frombuffer(b"".join(lines), np.uint8),
+        start=np.cumsum(length) - length,
+        length=length,
+        offset=np.arange(len(lines)),
+        log_ms=None,
+    )
 
 
 def decoded(config: Config, lines: list[bytes], batch: int) -> Iterator[tuple[Columns, int, int]]:
     """(columns, clock, next offset) of each batch; what a batch holds back goes into the next."""
-    from connectors.events import Decoder, RawBatch
-
-    decoder = Decoder(config)
-    length = np.array([len(line) for line in lines], np.int64)
-    start = np.cumsum(length) - length
-    data = np.frombuffer(b"".join(lines), np.uint8)
-    first = end = 0
-    while first < len(lines) or end == 0:
-        end = min(end + batch, len(lines))
-        offset = np.arange(first, end, dtype=np.int64)
-        raw = RawBatch(
-            data=data, start=start[first:end], length=length[first:end], offset=offset, log_ms=None
-        )
-        outcome = decoder.decode(raw, last=end == len(lines))
-        first = end - outcome.held
-        yield outcome.columns, outcome.clock_ms, first
+    for stretch in stretches(config, lines, batch):
+        yield stretch.columns, stretch.clock_ms, stretch.next_offset
 
 
 def parted(columns: Columns, partitions: int) -> list[Columns]:

@@ -108,6 +108,24 @@ class Story:
         times = {"timestamp": instant, "receivedAt": instant}
         self.lines.append(json.dumps(message | times | {"traits": traits}).encode())
 
+    def withheld(self, received: str, at: str, stage: str, *, key: str = "c1", **more: str) -> None:
+        """The log says that a trigger of the journey "cart", decided `at`, was not sent.
+
+        `more`: another `journey` or `user`.
+        """
+        user, journey = more.get("user", "ann"), more.get("journey", "cart")
+        instance = {"key": key, "entry": ""}
+        data = {"journey": journey, "stage": stage, "instance": instance, "reason": "too_late"}
+        message = {
+            "type": "beckon.control",
+            "control": "withheld",
+            "receivedAt": f"{MONTH}{received}Z",
+            "subject": user,
+            "id": "",
+            "suppressed": {"type": "beckon.suppressed", "time": f"{MONTH}{at}Z", "data": data},
+        }
+        self.lines.append(json.dumps(message).encode())
+
     def tick(self, received: str) -> None:
         """Time has passed, and nothing else."""
         message = {"type": "beckon.control", "control": "tick", "receivedAt": f"{MONTH}{received}Z"}

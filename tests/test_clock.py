@@ -81,7 +81,7 @@ def test_ticks_move_the_clock_and_are_no_events(decoder: Decode) -> None:
     outcome = decoder([message(), tick(), tick("2026-03-01T00:00:59Z", "model"), message()], CONFIG)
     assert [event.log_ms - MARCH_MS for event in outcome.events] == [12_000, 60_000]
     assert outcome.clock_ms == MARCH_MS + 60_000
-    assert decoder([tick()], CONFIG) == Outcome([], [], MARCH_MS + 60_000)
+    assert decoder([tick()], CONFIG) == Outcome([], [], MARCH_MS + 60_000, [])
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ from state.texts import new_texts, number_of, with_room
 from tests.changed_configs import write_changed
 from tests.messages import message
 from tests.oracle_profile import Document, World
-from tests.running import decoded, documents, note, run_engine
-from tests.worlds import Given, make_world
+from tests.running import decoded, documents, note, run_engine, stretches
+from tests.worlds import Given, make_withheld_world
 
 SEEDS = range(60)
 CONFIG = load()
@@ -40,7 +40,7 @@ FIRST = Stage(name="first", after_ms=0, ttl_ms=1000, send="nothing")
 def test_what_two_configs_share_goes_on_as_if_nothing_else_had_ever_been(
     seed: int, tmp_path: Path
 ) -> None:
-    given = make_world(seed, tmp_path / "world")
+    given = make_withheld_world(seed, tmp_path / "world")
     folders = write_changed(seed, given.directory, tmp_path / "all")
     changed = run_changed(folders, given, Random(f"changed {seed}"))
     if any(told_of(one).get("reason") == "replaced" for one in changed.decisions):
@@ -55,7 +55,7 @@ def test_what_two_configs_share_goes_on_as_if_nothing_else_had_ever_been(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_rows_survive_the_way_to_a_larger_config_and_back(seed: int, tmp_path: Path) -> None:
-    given = make_world(seed, tmp_path / "world")
+    given = make_withheld_world(seed, tmp_path / "world")
     _, after = map(load, write_changed(seed, given.directory, tmp_path))
     rows = [row for _, row in snapshot_of(given.config, given.lines).rows]
     small, large = shape(given.config), shape(after)
@@ -230,7 +230,7 @@ def test_new_tags_are_held_at_once_and_turned_by_time_and_open_no_journey(
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_shape_is_read_back_as_it_was_stored(seed: int, tmp_path: Path) -> None:
-    config = make_world(seed, tmp_path / "world").config
+    config = make_withheld_world(seed, tmp_path / "world").config
     one = shape(config)
     assert decode_shape(encode_shape(one)) == one
     assert shape_digest(one) != shape_digest(replace(one, tags=one.tags[::-1]))
@@ -240,20 +240,19 @@ def run_changed(folders: tuple[Path, Path], given: Given, random: Random) -> Wor
     """The engine on a log, with another config from somewhere on."""
     before, after = map(load, folders)
     batch = random.choice((1, 7, 20))
-    parts = [list(decoded(config, given.lines, batch)) for config in (before, after)]
+    parts = [list(stretches(config, given.lines, batch)) for config in (before, after)]
     world = World(decisions=[], transitions=[], profiles=[], counters={})
     engine, store = Engine(before), MemoryStore()
     at = random.randint(1, len(parts[0]))
-    for columns, clock_ms, next_offset in parts[0][:at]:
-        note(world, engine.process(columns, clock_ms=clock_ms, next_offset=next_offset))
+    for stretch in parts[0][:at]:
+        note(world, [engine], stretch)
     store.commit(engine.commit())
     engine = Engine(after, snapshot=store.load(0))
-    for columns, clock_ms, next_offset in parts[1][at:]:
-        note(world, engine.process(columns, clock_ms=clock_ms, next_offset=next_offset))
-    columns, clock_ms, next_offset = parts[1][-1]
-    nothing = columns.take(np.zeros(0, np.int64))
-    clock_ms += given.idle_ms
-    note(world, engine.process(nothing, clock_ms=clock_ms, next_offset=next_offset))
+    for stretch in parts[1][at:]:
+        note(world, [engine], stretch)
+    last = parts[1][-1]
+    nothing, clock_ms = last.columns.take(np.zeros(0, np.int64)), last.clock_ms + given.idle_ms
+    note(world, [engine], replace(last, columns=nothing, clock_ms=clock_ms))
     world.profiles.extend(documents(engine.profiles()))
     return world
 

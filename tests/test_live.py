@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -19,6 +19,7 @@ from connectors.log import ControlRecord
 from connectors.memory_broker import MemoryBroker, raw_batches
 from flows.config_records import config_record, encode_config, first_config, push
 from flows.live import LivePartition, LiveParts, open_partition
+from flows.live_apply import Applier
 from flows.metrics import Metrics
 from flows.partition import Engine
 from flows.partition_metrics import PartitionMetrics
@@ -111,11 +112,18 @@ def config_in(broker: MemoryBroker, partition: int) -> ControlRecord:
 
 
 def played(
-    messages: list[tuple[int, int, bytes]], random: Random | None
+    messages: list[tuple[int, int, bytes]], random: Random | None, *, by_the_clock: bool = False
 ) -> tuple[MemoryBroker, MemoryStore]:
-    """The log produced and consumed bit by bit; with `random`, runs crash and are taken over."""
+    """The log produced and consumed bit by bit; with `random`, runs crash and are taken over.
+
+    `by_the_clock`: what is relayed after its time is withheld.
+    """
     broker, store = MemoryBroker(PARTITIONS), MemoryStore(partitions=PARTITIONS)
-    runs = [opened(broker, store, partition, "first") for partition in range(PARTITIONS)]
+
+    def now_ms() -> int:
+        return broker.now_ms if by_the_clock else 0
+
+    runs = [opened(broker, store, partition, "first", now_ms) for partition in range(PARTITIONS)]
     at = 0
     while at < len(messages):
         count = random.randrange(1, 400) if random else len(messages)
@@ -131,7 +139,7 @@ def played(
                     run.drop()
                 else:
                     run.close(broker.now_ms)
-                runs[partition] = opened(broker, store, partition, f"{at}")
+                runs[partition] = opened(broker, store, partition, f"{at}", now_ms)
     broker.now_ms += 40 * 24 * HOUR_MS
     for run in runs:
         for _ in range(8):
@@ -158,12 +166,59 @@ def test_a_run_that_crashes_again_and_again_sends_what_one_that_never_does_sends
             assert profiles(store, partition) == profiles(kept, partition)
 
 
+def test_runs_that_crash_and_withhold_leave_what_a_replay_of_their_log_finds(
+    messages: list[tuple[int, int, bytes]],
+) -> None:
+    for seed in range(3):
+        broker, store = played(messages, Random(seed), by_the_clock=True)
+        for partition in range(PARTITIONS):
+            catch_up(broker, store, partition)  # with what the last stop has withheld
+        late = [value for _, value in broker.topics["suppressed"] if b'"too_late"' in value]
+        assert len(late) > 40
+        found = [replayed(broker, partition) for partition in range(PARTITIONS)]
+        assert sorted(line for _, lines, _ in found for line in lines) == sorted(late)
+        for partition, (sent, _, engine) in enumerate(found):
+            assert [entry.value for entry in broker.triggers[partition]] == sent
+            assert profiles(store, partition) == profiles_of(engine)
+
+
+def catch_up(broker: MemoryBroker, store: MemoryStore, partition: int) -> None:
+    """One more run, up to the end of the log."""
+    run = opened(broker, store, partition, "last", lambda: broker.now_ms)
+    while run.step(broker.now_ms):
+        pass
+    run.close(broker.now_ms)
+
+
+def replayed(broker: MemoryBroker, partition: int) -> tuple[list[bytes], list[bytes], Engine]:
+    """What a log leads to: the triggers that it does not say were withheld, and what those became.
+
+    The engine is the one that found it.
+    """
+    applier = Applier(
+        CONFIG, Engine(CONFIG, partition=partition), partition=partition, partitions=PARTITIONS
+    )
+    decided: dict[str, bytes] = {}
+    late: list[bytes] = []
+    for piece in broker.reader(partition, 0).poll(len(broker.log[partition])).pieces:
+        if isinstance(piece, ControlRecord) and piece.kind == "withheld":
+            del decided[json.loads(piece.value)["id"]]
+        for applied in applier.apply(piece):
+            decided |= {json.loads(entry.value)["id"]: entry.value for _, entry in applied.triggers}
+            late += applied.withheld
+    return list(decided.values()), late, applier.engine
+
+
 def profiles(store: MemoryStore, partition: int) -> list[dict[str, object]]:
     """The stored profiles, but for the instant at which they were read; nothing waits in it."""
     snapshot = store.load(partition)
     assert snapshot is not None
     assert snapshot.outbox == []
-    engine = Engine(CONFIG, partition=partition, snapshot=snapshot)
+    return profiles_of(Engine(CONFIG, partition=partition, snapshot=snapshot))
+
+
+def profiles_of(engine: Engine) -> list[dict[str, object]]:
+    """An engine's profiles, but for the instant at which they are read."""
     return [json.loads(line) | {"at": ""} for line in engine.profiles()]
 
 
@@ -317,3 +372,27 @@ def withheld(broker: MemoryBroker) -> list[str]:
 def sent_or_withheld(broker: MemoryBroker) -> list[str]:
     """The ids of all triggers of partition 0."""
     return sorted([json.loads(one.value)["id"] for one in broker.triggers[0]] + withheld(broker))
+
+
+def test_a_first_start_on_an_old_log_sends_nothing_of_its_past(
+    messages: list[tuple[int, int, bytes]], tmp_path: Path
+) -> None:
+    folder = copy_defaults(tmp_path)
+    live_from_ms, _, _ = messages[len(messages) // 2]
+    live_from = datetime.fromtimestamp(live_from_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    edit(folder, "shop.toml", "strict ", f"live_from = {live_from}\nstrict ")
+    broker, store = MemoryBroker(PARTITIONS), MemoryStore(partitions=PARTITIONS)
+    push(broker.writer(), PARTITIONS, config_record(folder))
+    lived(broker, store, [one for one in messages if one[1] == 0], lambda: 0)
+    deadlines = [deadline_ms(entry.value) for entry in broker.triggers[0]]
+    assert len(deadlines) > 20
+    assert min(deadlines) >= live_from_ms
+    suppressed = [value for _, value in broker.topics["suppressed"] if b'"before_live"' in value]
+    assert len(suppressed) > 20
+    assert max(map(deadline_ms, suppressed)) < live_from_ms
+
+
+def deadline_ms(line: bytes) -> int:
+    """The deadline of a trigger or a suppressed stage."""
+    deadline = datetime.fromisoformat(json.loads(line)["data"]["deadline"])
+    return round((deadline - EPOCH).total_seconds() * 1000)

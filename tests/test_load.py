@@ -102,11 +102,35 @@ def test_a_copy_of_the_defaults_is_the_same_version(folder: Path) -> None:
         ("journeys/win_back.toml", "priority = 40", "priority = 41"),
         ("features.toml", 'tile   = "5m"', 'tile   = "6m"'),
         ("shop.toml", "USD = 0.92", "USD = 0.93"),
+        ("shop.toml", "strict ", "live_from = 2026-11-21T00:00:00Z\nstrict "),
     ],
 )
 def test_whatever_decides_changes_the_version(folder: Path, file: str, old: str, new: str) -> None:
     edit(folder, file, old, new)
     assert load(folder).version != load().version
+
+
+def test_live_from_is_an_instant_with_a_zone(folder: Path) -> None:
+    edit(folder, "shop.toml", "strict ", "live_from = 2026-11-21 01:00:00.5004+01:00\nstrict ")
+    assert load(folder).shop.live_from_ms == 1_795_219_200_500
+
+
+@pytest.mark.parametrize(
+    ("value", "fix"),
+    [
+        ("2026-11-21", "write 2026-11-21T00:00:00Z"),
+        ("2026-11-21T09:30:00", "write 2026-11-21T09:30:00Z"),
+        ("1969-12-31T23:59:59Z", "write one such as 2026-11-21T00:00:00Z, without quotes"),
+        ('"2026-11-21T00:00:00Z"', "write one such as 2026-11-21T00:00:00Z, without quotes"),
+    ],
+)
+def test_live_from_as_anything_else_is_told_how_to_write_it(
+    folder: Path, value: str, fix: str
+) -> None:
+    edit(folder, "shop.toml", "strict ", f"live_from = {value}\nstrict ")
+    (problem,) = problems_of(folder)
+    assert problem.message.startswith("expected a date and time with its zone, got ")
+    assert (problem.path, problem.fix) == ("$.live_from", fix)
 
 
 def test_comments_and_blanks_do_not_change_the_version(folder: Path) -> None:

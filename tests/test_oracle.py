@@ -37,6 +37,7 @@ class Played:
             self.decoded.events,
             clock_ms=clock_ms,
             thresholds=self.given.thresholds,
+            withheld=self.decoded.withheld,
         )
 
 
@@ -74,6 +75,7 @@ def test_the_worlds_meet_every_outcome_of_a_stage() -> None:
         "exit",
         "replaced",
         "off",
+        "before_live",
         "expired",
         "rule",
         "cooldown",

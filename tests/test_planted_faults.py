@@ -12,6 +12,7 @@ STORIES = "tests/test_stories.py::test_"
 CLOCK = "tests/test_stories_clock.py::test_"
 FEATURES = "tests/test_stories_features.py::test_"
 JOURNEYS = "tests/test_stories_journeys.py::test_"
+WITHHELD = "tests/test_stories_withheld.py::test_"
 
 TIME = (
     Fault(
@@ -155,6 +156,31 @@ TAGS_AND_JOURNEYS = (
     ),
 )
 
+NOT_SENT = (
+    Fault(
+        name="a withheld trigger keeps its cooldown",
+        module="state/history.py",
+        sound="if withheld_at(memory.nodes[node + GOAL_STAGE]) == sent_at:",
+        broken="if False:",
+        caught_by=WITHHELD + "a_withheld_trigger_leaves_its_cooldown_free",
+    ),
+    Fault(
+        name="the same record gives back twice",
+        module="state/history.py",
+        sound="if not withheld_at(nodes[node + GOAL_STAGE]) < instant_ms <= last_at:",
+        broken="if not instant_ms <= last_at:",
+        caught_by=WITHHELD + "the_same_record_twice_has_the_effect_of_one",
+    ),
+    Fault(
+        name="a stage due as the shop goes live is not sent",
+        module="flows/due_stages.py",
+        sound="if memory.nodes[node + INSTANCE_DEADLINE] < ints[LIVE_FROM]:",
+        broken="if memory.nodes[node + INSTANCE_DEADLINE] <= ints[LIVE_FROM]:",
+        caught_by=WITHHELD
+        + "stages_due_before_the_shop_is_live_are_not_sent_and_count_for_nothing",
+    ),
+)
+
 STORES = (
     Fault(
         name="a commit on another checkpoint is taken",
@@ -174,7 +200,7 @@ STORES = (
     ),
 )
 
-FAULTS = (*TIME, *PROFILES, *TAGS_AND_JOURNEYS, *STORES)
+FAULTS = (*TIME, *PROFILES, *TAGS_AND_JOURNEYS, *NOT_SENT, *STORES)
 
 
 def test_without_a_fault_all_these_tests_pass(tmp_path: Path) -> None:

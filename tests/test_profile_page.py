@@ -57,6 +57,14 @@ def page(**changed: object) -> list[str]:
     return profile_page(json.dumps(PROFILE | changed).encode(), CONFIG)
 
 
+def test_a_message_that_was_withheld_is_told_as_such() -> None:
+    (trigger,) = PROFILE["triggers"]
+    told = page(triggers=[trigger | {"outcome": "too_late"}])
+    assert (
+        "  win_back                 offer withheld as too late 31 Dec 2025 23:30, 13 days"
+    ) in told
+
+
 def test_a_page_reads_as_one_would_tell_it() -> None:
     assert page() == [
         "u000004711",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from config.load import load
 from tests.config_folders import copy_defaults, edit
 from tests.conftest import Run
 
@@ -289,3 +290,13 @@ def test_the_summary_counts_what_the_outputs_hold(run: Run, log: Path, tmp_path:
         outcomes = journey["sent"] + sum(journey["suppressed"].values())
         assert journey["scheduled"] == outcomes + journey["pending"]
     assert found["sums_close"] is True
+
+
+def test_a_replay_that_is_given_a_config_passes_over_its_live_from(
+    run: Run, log: Path, tmp_path: Path
+) -> None:
+    config = copy_defaults(tmp_path)
+    edit(config, "shop.toml", "strict ", "live_from = 2100-01-01T00:00:00Z\nstrict ")
+    found, usual = summary(run, log, "--config", config), summary(run, log)
+    assert found["journeys"] == usual["journeys"]
+    assert found["config_version"] == load(config).version != usual["config_version"]

@@ -96,6 +96,8 @@ def test_a_rule_that_a_tag_keeps_from_holding_is_told_by_the_tag() -> None:
         ("replaced", "not sent cart_reminder: newer runs"),
         ("off", "not sent cart_reminder: abandoned_cart is switched off"),
         ("shadow", "not sent cart_reminder: abandoned_cart is in shadow; else by push"),
+        ("before_live", "not sent cart_reminder: due before the shop went live"),
+        ("too_late", "not sent cart_reminder: it was too late when it could have been sent"),
         ("quiet_hours", "not sent cart_reminder: quiet hours"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
@@ -73,7 +74,7 @@ def write_config(seed: int, directory: Path) -> Path:
     """Writes the folder of one seed's world and gives its path."""
     random = Random(f"config {seed}")
     (directory / "journeys").mkdir(parents=True)
-    write(directory / "shop.toml", shop(random))
+    write(directory / "shop.toml", shop(random) | live_from(seed))
     (directory / "events.toml").write_text(EVENTS)
     features = feature_tables(random)
     write(directory / "features.toml", features)
@@ -84,6 +85,15 @@ def write_config(seed: int, directory: Path) -> Path:
         table = journey(random, features, names)
         write(directory / "journeys" / f"{name}.toml", table)
     return directory
+
+
+def live_from(seed: int) -> Table:
+    """Some shops go live in the middle of their logs."""
+    random = Random(f"live {seed}")
+    if random.random() < 0.8:
+        return {}
+    hours = random.choice((0.5, 2, 24.5, 72, 400))
+    return {"live_from": datetime(2026, 3, 2, 10, tzinfo=UTC) + timedelta(hours=hours)}
 
 
 def shop(random: Random) -> Table:
@@ -327,4 +337,6 @@ def literal(value: object) -> str:
     """A TOML literal: as in JSON, but for inline tables."""
     if isinstance(value, dict):
         return "{ " + ", ".join(pairs(value)) + " }"
+    if isinstance(value, datetime):
+        return value.isoformat()
     return json.dumps(value, ensure_ascii=False)
