@@ -118,17 +118,6 @@ def put_number(buffer: Bytes, at: int, value: float) -> int:
     return put_digits(buffer, at + 1, decimals, length)
 
 
-def written_number(value: float) -> float:
-    """A number as `put_number` writes it.
-
-    >>> written_number(2 / 3)
-    0.666667
-    """
-    if abs(value) >= DECIMALS_BELOW:
-        return float(np.floor(value + 0.5))
-    return float(np.floor(value * DECIMALS + 0.5)) / DECIMALS
-
-
 @compiled
 def put_null(buffer: Bytes, at: int) -> int:
     """The word null."""

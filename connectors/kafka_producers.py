@@ -35,6 +35,9 @@ PRODUCE_SETTINGS: dict[str, ProducerSetting] = {
     "reconnect.backoff.max.ms": 1_000,
 }
 
+QUIET, LOOK_EVERY = {"delivery.report.only.error": True}, 100
+"""Being told of each message that has arrived takes longer than handing it over: only failures are
+told, and looked for once in so many messages and by each flush."""
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -49,10 +52,10 @@ class Acknowledged:
 
     def __init__(self, settings: KafkaSettings, *, linger_ms: int) -> None:
         self._settings = settings
-        self._failures = 0
+        self._given = self._failures = 0
         self._first_failure: KafkaError | None = None
         self._producer = Producer(
-            {**settings.connection(), **PRODUCE_SETTINGS, "linger.ms": linger_ms}
+            {**settings.connection(), **PRODUCE_SETTINGS, **QUIET, "linger.ms": linger_ms}
         )
 
     def produce(
@@ -69,7 +72,7 @@ class Acknowledged:
         Raises:
             BrokerError: there was no room in time, or the client refuses the message.
         """
-        headers = control_headers(control)
+        headers = control_headers(control) or None
         for _ in range(ROOM_LOOKS_MAX):
             try:
                 self._producer.produce(
@@ -81,7 +84,9 @@ class Acknowledged:
                 error = cause(exception)
                 raise broker_error(self._settings, f"writing {topic}", error) from exception
             else:
-                self._producer.poll(0)
+                self._given += 1
+                if self._given % LOOK_EVERY == 0:
+                    self._producer.poll(0)
                 return
         raise BrokerError(
             f"Kafka at {self._settings.servers}: expected room for messages within "

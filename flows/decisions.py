@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from itertools import groupby
+from functools import cached_property
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config.schema import Config
-from connectors.json_text import written_number
+from connectors.blake2b import new_hashing
+from connectors.json_text import Bytes
 from connectors.triggers import (
     GOAL,
-    SUPPRESSED,
-    TAG,
-    TRIGGER,
     CloudEvent,
     GoalReached,
     Instance,
-    Turned,
     decision_id,
     encode,
     held_out,
@@ -28,11 +24,18 @@ from connectors.triggers import (
 from flows import output as out
 from flows.output import Output, Reported, reported
 from flows.places import Place
-from flows.render import ID_BYTES, Decisions, render
-from flows.render_plan import HEAD_BYTES, LINE_BYTES_MAX, bytes_max, make_render_plan
-from state.texts import Texts, text_of
+from flows.render import render
+from flows.render_parts import Decisions
+from flows.render_plan import (
+    LINE_BYTES_MAX,
+    bytes_max,
+    make_render_plan,
+    transition_bytes_max,
+)
+from flows.render_tags import render_transitions
+from state.texts import Texts, text_of, texts_of
 
-RENDERED_AT_ONCE = 128
+RENDERED_AT_ONCE, TRANSITIONS_AT_ONCE = 128, 512
 _Cells = list[int]
 
 
@@ -45,16 +48,16 @@ class Names:
         self.texts = texts
         self.render_plan = make_render_plan(config)
         self.decision_bytes_max = bytes_max(config)
+        self.transition_bytes_max = transition_bytes_max(config)
+        self.hashing = new_hashing()
+        self._buffer = np.empty(0, np.uint8)
         self.holdouts = [(journey.name.encode(), journey.holdout) for journey in config.journeys]
-        self._feature_names = [feature.name for feature in config.features]
-        features = list(enumerate(config.features))
-        self._text_features = [index for index, feature in features if feature.value == "text"]
-        self._recent_features: list[tuple[int, int, int]] = []
-        cells = 0
-        for index, feature in features:
-            if feature.value == "texts":
-                self._recent_features.append((index, cells, cells + feature.keep))
-                cells += feature.keep
+
+    def buffer(self, size: int) -> Bytes:
+        """A buffer of this size, the same one again and again: memory that is new takes time."""
+        if size > len(self._buffer):
+            self._buffer = np.empty(size, np.uint8)
+        return self._buffer
 
     def user(self, slot: int) -> bytes:
         """A user's id."""
@@ -68,10 +71,6 @@ class Names:
         """An instance's key, None for "no key"."""
         return self.text(number) if number else None
 
-    def tags(self, held: int) -> list[str]:
-        """The names of the tags in these bits."""
-        return [tag.name for index, tag in enumerate(self.config.tags) if held >> index & 1]
-
     def journey_that_sends(self, name: str, user: bytes) -> int:
         """The index of a journey; -1 when there is none, or the user is in its holdout."""
         for index, (known, share) in enumerate(self.holdouts):
@@ -79,28 +78,12 @@ class Names:
                 return index
         return -1
 
-    def features(
-        self, values: list[float], recent: list[int]
-    ) -> dict[str, float | str | list[str]]:
-        """Features by name, missing ones left out; `recent` are the cells of the lists of texts."""
-        named: list[float | str | list[str]] = list(values)
-        for index in self._text_features:
-            if values[index] == values[index]:
-                named[index] = self.text(int(values[index]))
-        for index, first, end in self._recent_features:
-            if values[index] == values[index]:
-                named[index] = [self.text(number) for number in recent[first:end] if number]
-        return {
-            name: written_number(value) if isinstance(value, float) else value
-            for name, value in zip(self._feature_names, named, strict=True)
-            if value == value
-        }
-
 
 class Batch:
     """The decisions and transitions of one batch of a partition.
 
-    Rows refer to the partition's tables as they stand: render before the next batch is processed.
+    Rows refer to the partition's tables as they stand: render before the next batch is processed,
+    and after the last `take`.
     """
 
     def __init__(self, names: Names) -> None:
@@ -125,13 +108,13 @@ class Batch:
 
     def triggers(self) -> list[bytes]:
         """The stages sent, in order of place: JSON, a line each, without newlines."""
-        table = self._table()
+        table = self._table
         rows = table.rows[:, out.OUTCOME] == out.SENT
         return self._rendered(table, self._in_order(table.rows, np.flatnonzero(rows)))
 
     def placed_triggers(self) -> list[tuple[Place, bytes]]:
         """As `triggers`, each with its place."""
-        table = self._table()
+        table = self._table
         rows = np.flatnonzero(table.rows[:, out.OUTCOME] == out.SENT)
         order = self._in_order(table.rows, rows)
         places = [self._whole_place(table.rows[row].tolist()) for row in order]
@@ -139,12 +122,12 @@ class Batch:
 
     def decisions(self) -> list[bytes]:
         """All outcomes and goals, in order of place."""
-        table = self._table()
+        table = self._table
         return self._decisions(table, np.arange(len(table.rows)))
 
     def side_decisions(self) -> list[bytes]:
         """The outcomes and goals that are not triggers, in order of place."""
-        table = self._table()
+        table = self._table
         return self._decisions(table, np.flatnonzero(table.rows[:, out.OUTCOME] != out.SENT))
 
     def _decisions(self, table: Decisions, wanted: NDArray[np.int64]) -> list[bytes]:
@@ -158,26 +141,26 @@ class Batch:
         return lines
 
     def transitions(self) -> list[bytes]:
-        """Tags gained and lost, in order of instant, offset, user and tag."""
-        rows = [cells for part in self._parts for cells in part.transitions.tolist()]
-        named = [(cells, self._names.user(cells[out.TURNED_USER])) for cells in rows]
-        named.sort(
-            key=lambda row: (
-                row[0][out.TURNED_INSTANT],
-                row[0][out.TURNED_OFFSET],
-                row[1],
-                row[0][out.TURNED_TAG],
-            )
-        )
-        return [encode(self._turned(cells, user)) for cells, user in named]
+        """Tags gained and lost, in order of instant, offset, user and tag: JSON, a line each."""
+        names, rows = self._names, self._transitions
+        count = min(len(rows), TRANSITIONS_AT_ONCE)
+        buffer = names.buffer(count * names.transition_bytes_max)
+        lines: list[bytes] = []
+        for first in range(0, len(rows), TRANSITIONS_AT_ONCE):
+            part = rows[first : first + TRANSITIONS_AT_ONCE]
+            ends = np.zeros(len(part), np.int64)
+            render_transitions(names.render_plan, names.users, part, names.hashing, buffer, ends)
+            lines += parts_of(buffer, ends)
+        return lines
 
-    def turned(self) -> Iterator[tuple[bytes, str, bool]]:
-        """(user, tag, held) of each transition, each user's in their order."""
+    def turned(self) -> list[tuple[bytes, str, bool]]:
+        """(user, tag, held) of each of `transitions`."""
         tags = [tag.name for tag in self._names.config.tags]
-        for part in self._parts:
-            for cells in part.transitions.tolist():
-                user = self._names.user(cells[out.TURNED_USER])
-                yield user, tags[cells[out.TURNED_TAG]], bool(cells[out.TURNED_HELD])
+        rows = self._transitions
+        users = texts_of(self._names.users, rows[:, out.TURNED_USER])
+        turned = [tags[tag] for tag in rows[:, out.TURNED_TAG].tolist()]
+        held = rows[:, out.TURNED_HELD].astype(np.bool_).tolist()
+        return list(zip(users, turned, held, strict=True))
 
     def _hold_out(self, rows: NDArray[np.int64]) -> None:
         """The last gate: what would be sent to a user in the journey's holdout is not."""
@@ -188,6 +171,7 @@ class Batch:
             if share > 0.0 and held_out(name, self._names.user(slot), share):
                 rows[row, out.OUTCOME] = out.HOLDOUT
 
+    @cached_property
     def _table(self) -> Decisions:
         """The decisions of all parts in one table."""
         if len(self._parts) == 1:
@@ -209,13 +193,8 @@ class Batch:
         by_time = np.lexsort((offsets, instants))
         order: list[int] = wanted[by_time].tolist()
         ties = (np.diff(instants[by_time]) == 0) & (np.diff(offsets[by_time]) == 0)
-        at = 0
-        for is_tie, run in groupby(ties.tolist()):
-            length = len(list(run))
-            if is_tie:
-                tied = order[at : at + length + 1]
-                order[at : at + length + 1] = sorted(tied, key=lambda row: self._place(rows[row]))
-            at += length
+        for first, end in runs_of(ties):
+            order[first:end] = sorted(order[first:end], key=lambda row: self._place(rows[row]))
         return order
 
     def _place(self, cells: NDArray[np.int64]) -> tuple[object, ...]:
@@ -257,19 +236,31 @@ class Batch:
         names = self._names
         line_count = int(table.rows[order, out.LINE_COUNT].sum())
         room = len(order) * names.decision_bytes_max + line_count * LINE_BYTES_MAX
-        buffer = np.empty(room, np.uint8)
-        spans = np.zeros((len(order), 4), np.int64)
-        render(names.render_plan, (names.users, names.texts), table, order, buffer, spans)
-        written = buffer.data
-        sent = (table.rows[order, out.OUTCOME] == out.SENT).tolist()
-        lines = []
-        for (start, end, id_start, id_end), is_sent in zip(spans.tolist(), sent, strict=True):
-            kind = _TRIGGER_ID if is_sent else _SUPPRESSED_ID
-            name = hashlib.blake2b(kind + bytes(written[id_start:id_end]), digest_size=16)
-            id_at = start + HEAD_BYTES
-            written[id_at : id_at + ID_BYTES] = name.hexdigest().encode()
-            lines.append(bytes(written[start:end]))
-        return lines
+        buffer, ends = names.buffer(room), np.zeros(len(order), np.int64)
+        tables = (names.users, names.texts)
+        render(names.render_plan, tables, table, order, names.hashing, buffer, ends)
+        return parts_of(buffer, ends)
+
+    @cached_property
+    def _transitions(self) -> NDArray[np.int64]:
+        """The transitions in order of instant, offset, user and tag."""
+        rows = np.concatenate([part.transitions for part in self._parts])
+        instant, offset = rows[:, out.TURNED_INSTANT], rows[:, out.TURNED_OFFSET]
+        order = np.lexsort((rows[:, out.TURNED_TAG], rows[:, out.TURNED_USER], offset, instant))
+        rows = rows[order]
+        # One event turns tags of one user; only time does those of several at one instant.
+        same = (np.diff(instant[order]) == 0) & (np.diff(offset[order]) == 0)
+        among = np.flatnonzero(same & (np.diff(rows[:, out.TURNED_USER]) != 0))
+        runs = np.concatenate(([0], np.cumsum(~same)))
+        for run in np.unique(runs[among]).tolist():
+            first, end = np.searchsorted(runs, (run, run + 1)).tolist()
+            rows[first:end] = self._by_user(rows[first:end])
+        return rows
+
+    def _by_user(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Transitions, sorted by slot and tag, in order of the users' ids."""
+        users = texts_of(self._names.users, rows[:, out.TURNED_USER])
+        return rows[sorted(range(len(rows)), key=users.__getitem__)]
 
     def _goal(self, cells: _Cells) -> CloudEvent:
         journey = self._names.config.journeys[cells[out.JOURNEY]]
@@ -292,17 +283,22 @@ class Batch:
             ),
         )
 
-    def _turned(self, cells: _Cells, user: bytes) -> CloudEvent:
-        tag = self._names.config.tags[cells[out.TURNED_TAG]].name
-        instant = instant_text(cells[out.TURNED_INSTANT])
-        held, offset = bool(cells[out.TURNED_HELD]), cells[out.TURNED_OFFSET]
-        subject = user.decode()
-        parts = (TAG, subject, tag, instant, "true" if held else "false", str(offset))
-        data = Turned(tag=tag, held=held, offset=offset)
-        return CloudEvent(
-            id=decision_id(*parts), type=TAG, subject=subject, time=instant, data=data
-        )
+
+def parts_of(buffer: Bytes, ends: NDArray[np.int64]) -> list[bytes]:
+    """What was written into a buffer, one after the other.
+
+    >>> parts_of(np.frombuffer(b"onetwo", np.uint8), np.array([3, 6]))
+    [b'one', b'two']
+    """
+    written = buffer.data
+    return [bytes(written[start:end]) for start, end in pairwise([0, *ends.tolist()])]
 
 
-_TRIGGER_ID = TRIGGER.encode() + b"\0"
-_SUPPRESSED_ID = SUPPRESSED.encode() + b"\0"
+def runs_of(ties: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(first, end) of each run of rows of which every one is tied to the next.
+
+    >>> runs_of(np.array([False, True, True, False, True]))
+    [(1, 4), (4, 6)]
+    """
+    edges = np.flatnonzero(np.diff(ties, prepend=False, append=False)).tolist()
+    return [(first, end + 1) for first, end in zip(edges[::2], edges[1::2], strict=True)]

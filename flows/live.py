@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +28,7 @@ from flows.committing import Committing
 from flows.config_records import config_of, stored_config
 from flows.live_apply import Applied, Applier
 from flows.loading import load_engine
+from flows.owed import Owed
 from flows.partition import Engine, Live
 from flows.partition_metrics import PartitionMetrics
 from flows.places import Place, decode_place
@@ -38,11 +38,10 @@ POLL_RECORDS_MAX = 2_000
 COMMIT_EVERY_MS = 200
 RENEW_EVERY_MS = 1_000
 TICK_EVERY_MS, TICK_LOST_MS = 50, 1_000
-PROFILES_EVERY_MS, PROFILES_MAX = 1_000, 1_000
 USERS_TOUCHED_MAX = 5_000
 OUTBOX_MAX = 10_000
-"""A poll's records; how often a commit, a lease's renewal, a tick and readable profiles come, and
-how many of these; beyond how many users touched, or triggers that wait, nothing is read."""
+"""A poll's records; how often a commit, a lease's renewal and a tick come; beyond how many users
+touched, or triggers that wait, nothing is read."""
 
 TICK = b'{"control":"tick"}'
 NOTHING = Polled(pieces=[], record_count=0, next_offset=0, end_offset=0)
@@ -139,10 +138,7 @@ class LivePartition:
         self._committed_at_ms = self._ticked_at_ms = self.heard_at_ms = 0
         self._heard = False
         self._tick_is_out = False
-        # Whose readable profile is to be written: at first everybody's, for an earlier owner may
-        # have stopped before it wrote some.
-        self._owed = dict.fromkeys(user for user, _ in snapshot.rows) if snapshot else {}
-        self._profiles_at_ms = 0
+        self._owed = Owed(engine.checkpoint.user_count)
         self._take_over(snapshot)
 
     @property
@@ -220,7 +216,7 @@ class LivePartition:
         """Commit what was applied, relay what was decided, and leave."""
         try:
             self._committing.finish()
-            self._commit(now_ms)
+            self._commit(now_ms, leaving=True)
             self._committing.finish()
             # What was relayed meanwhile leaves the outbox.
             if self._committing.relayed_count != self._relayed_noted:
@@ -285,23 +281,14 @@ class LivePartition:
         if self._committing.busy:
             return
         waited_ms = now_ms - self._committed_at_ms
-        moved = self._applied_offset != self._committed_offset
+        moved = self._applied_offset != self._committed_offset or self._owed.any_waiting
         at_once = bool(self._entries) or self.engine.touched_count >= USERS_TOUCHED_MAX
         if (moved and (at_once or waited_ms >= COMMIT_EVERY_MS)) or waited_ms >= RENEW_EVERY_MS:
             self._commit(now_ms)
 
-    def _due_profiles(self, now_ms: int) -> list[tuple[bytes, bytes]]:
-        """Readable profiles of users that earlier commits touched: once a second, some of them."""
-        if now_ms - self._profiles_at_ms < PROFILES_EVERY_MS:
-            return []
-        self._profiles_at_ms = now_ms
-        due = list(islice(self._owed, PROFILES_MAX))
-        for user in due:
-            del self._owed[user]
-        return [(user, self.engine.profile(user)) for user in due]
-
-    def _commit(self, now_ms: int) -> None:
+    def _commit(self, now_ms: int, *, leaving: bool = False) -> None:
         relayed_count = self._committing.relayed_count
+        owed = self._owed.take(self.engine.touched(), now_ms, leaving=leaving)
         live = Live(
             owner=self._parts.owner,
             last_place=self._last_place,
@@ -309,10 +296,9 @@ class LivePartition:
             outbox=[encode_entry(entry) for entry in self._entries],
             relayed_count=relayed_count - self._relayed_noted,
             audiences=self._audiences.taken(),
-            profiles=self._due_profiles(now_ms),
+            profiles=self.engine.positioned_profiles(owed),
         )
         commit = self.engine.commit(live)
-        self._owed.update(dict.fromkeys(user for user, _ in commit.rows))
         self._committing.begin(commit, self._entries)
         self._relayed_noted = relayed_count
         self._entries, self._config_to_store = [], b""

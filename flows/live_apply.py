@@ -219,15 +219,16 @@ class Applier:
         ]
         triggers = [(place, outbox_entry(place, line)) for place, line in batch.placed_triggers()]
         messages += [side_message(line) for line in batch.side_decisions()]
+        turned = batch.turned()
         messages += [
-            Message(topic=TAGS_TOPIC, key=_decision.decode(line).subject.encode(), value=line)
-            for line in batch.transitions()
+            Message(topic=TAGS_TOPIC, key=user, value=line)
+            for (user, _, _), line in zip(turned, batch.transitions(), strict=True)
         ]
         before, self._tallies = self._tallies, self.engine.tallies
         return Applied(
             triggers=triggers,
             messages=messages,
-            turned=[*step.forgotten, *batch.turned()],
+            turned=[*step.forgotten, *turned],
             dead_letters=step.dead_letters,
             next_offset=step.next_offset,
             clock_ms=self.engine.checkpoint.clock_ms,

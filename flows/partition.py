@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from config.schema import Config
 from connectors.columns import Columns
@@ -26,7 +26,7 @@ from flows.counters import Counters, Tallies, holder_counts, journey_counters, t
 from flows.decisions import Batch, Names
 from flows.machine import Machine, new_scratch
 from flows.plan import make_plan
-from flows.profiles import ProfileReader
+from flows.profiles import ProfileReader, UsersAtClock
 from state.conversion import Conversion
 from state.convert import convert_stored
 from state.layout import TAGS
@@ -51,7 +51,6 @@ from state.texts import (
     joined,
     new_texts,
     number_of,
-    text_of,
     texts_of,
     with_room,
 )
@@ -59,10 +58,8 @@ from state.texts import (
 DRAIN_MS = 3660 * 86_400_000
 """How far ahead `drain` looks: what recurs each day for ever must end somewhere."""
 
-
 NO_TEXT = b"\xff"
 """Takes number 0, which stands for "none", in the table of texts; no message's text is like it."""
-
 
 TEXTS_MAX = 1_000_000
 """Beyond this many texts those that no row names any more are forgotten."""
@@ -113,6 +110,7 @@ class Engine:
         recent = sum(feature.keep for feature in config.features if feature.kind == "recent")
         self._texts_max = self._texts_at_least = texts_max
         self._names = Names(config, self._users, self._texts)
+        self._reader = ProfileReader(config, self._names.render_plan)
         self._scratch = new_scratch()
         self._output = out.new_output(features, recent, len(config.tags))
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
@@ -198,7 +196,7 @@ class Engine:
     def commit(self, live: Live | None = None) -> Commit:
         """What changed since the last commit (or the start), with the checkpoint it leads to."""
         live = live or Live()
-        slots = np.flatnonzero(self._touched[: self._user_count()])
+        slots = self.touched()
         packed = self._packer.pack(self._memory, self._made.plan, self._texts, slots)
         users = texts_of(self._users, slots)
         commit = Commit(
@@ -225,7 +223,7 @@ class Engine:
         return commit
 
     def successor(self, config: Config) -> Engine:
-        """An engine that goes on with these profiles by another config."""
+        """An engine that goes on with these profiles, in the same slots, by another config."""
         slots = np.arange(self._user_count())
         packed = self._packer.pack(self._memory, self._made.plan, self._texts, slots)
         users = texts_of(self._users, slots)
@@ -278,28 +276,30 @@ class Engine:
             tags=holder_counts(self._config.tags, held),
         )
 
-    def profiles(self) -> Iterator[bytes]:
-        """Readable profiles as of the clock, JSON lines, sorted by user id."""
-        users = sorted((text_of(self._users, slot), slot) for slot in range(self._user_count()))
-        reader = self._reader()
-        for user, slot in users:
-            yield msgspec.json.encode(reader.profile(user, slot, self.checkpoint.clock_ms))
+    def touched(self) -> NDArray[np.int64]:
+        """The slots of the users whom the next commit has to write."""
+        return np.flatnonzero(self._touched[: self._user_count()])
 
-    def profile(self, user: bytes) -> bytes:
-        """The profile of a user who is known, as of the clock: JSON."""
-        slot = number_of(self._users, user)
-        return msgspec.json.encode(self._reader().profile(user, slot, self.checkpoint.clock_ms))
+    def profiles(self) -> Iterator[bytes]:
+        """Everybody's readable profile as of the clock, JSON lines, sorted by user id."""
+        return self._reader.everybody(self._users_at_clock())
+
+    def positioned_profiles(self, slots: NDArray[np.int64]) -> list[tuple[bytes, bytes]]:
+        """(user, readable profile) of these, as of the clock and with the position in the log."""
+        at = self.checkpoint
+        position = b',"partition":%d,"next_offset":%d' % (at.partition, at.next_offset)
+        profiles = self._reader.profiles(self._users_at_clock(), slots, position)
+        return list(zip(texts_of(self._users, slots), profiles, strict=True))
 
     def holders(self, tag: int) -> Iterator[tuple[bytes, int]]:
         """Who holds a tag (its index in the config), and since when in ms; in no order."""
-        reader = self._reader()
         held = self._memory.rows64[TAGS :: self._made.layout.words][: self._user_count()]
-        name = self._config.tags[tag].name
-        for slot in np.flatnonzero(held >> tag & 1).tolist():
-            yield text_of(self._users, slot), reader.tags(slot)[name]
+        slots = np.flatnonzero(held >> tag & 1)
+        since = self._reader.since(self._users_at_clock(), slots, tag)
+        return zip(texts_of(self._users, slots), since.tolist(), strict=True)
 
-    def _reader(self) -> ProfileReader:
-        return ProfileReader(self._config, self._made, self._names, self._memory, self._scratch)
+    def _users_at_clock(self) -> UsersAtClock:
+        return UsersAtClock(self._machine(), self._users, self.checkpoint.clock_ms)
 
     def _pending(self) -> list[int]:
         """Pending stages per journey, counted by walking all instances."""

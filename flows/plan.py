@@ -16,7 +16,7 @@ from config.opcodes import OP_CONST, OP_EVENT, OP_FEATURE, OP_TEXT
 from config.schema import Config, EventDef, Feature, Field, Journey, Program, Tag
 from flows import plan_words as words
 from flows.turns import Turn, turns_of
-from state.layout import AT32, FEATURE_WORDS, Layout, Plan, lay_out, scale_of
+from state.layout import FEATURE_WORDS, Layout, Plan, lay_out, scale_of
 
 CART_ROLES = {
     "Product Added": words.CART_ADD,
@@ -32,14 +32,12 @@ class PlanOf(Struct, frozen=True, kw_only=True):
     """A configuration made ready: what compiled code reads, and what Python needs beside it.
 
     texts: the texts that rules compare with, numbered from 1 in this order.
-    recent_cells: (first int32 of the row, how many) of each list of recent texts.
     """
 
     plan: Plan
     layout: Layout
     columns: tuple[str, ...]
     texts: tuple[str, ...]
-    recent_cells: tuple[tuple[int, int], ...]
 
 
 def make_plan(config: Config) -> PlanOf:
@@ -54,11 +52,6 @@ def make_plan(config: Config) -> PlanOf:
         layout=layout,
         columns=columns,
         texts=tuple(writer.texts),
-        recent_cells=tuple(
-            (int(layout.features[index * FEATURE_WORDS + AT32]), feature.keep)
-            for index, feature in enumerate(config.features)
-            if feature.kind == "recent"
-        ),
     )
 
 

@@ -6,21 +6,17 @@ The contract is in `connectors.triggers`, whose types the lines decode to; the c
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
-from config.limits import RULE_COMPARISONS_MAX
 from config.schema import NUMBER_SCALE
+from connectors.blake2b import Hashing, blake2b, put_hash
 from connectors.json_text import (
     Bytes,
     put_instant,
     put_null,
     put_number,
-    put_raw,
-    put_text,
     put_whole,
 )
 from flows.interpret import compares
@@ -43,6 +39,15 @@ from flows.output import (
     USER,
 )
 from flows.output import ENTRY as ENTRY_WORD
+from flows.render_parts import (
+    Decisions,
+    put_bytes,
+    put_comma,
+    put_features,
+    put_name,
+    put_name_or_null,
+    put_part,
+)
 from flows.render_plan import (
     CHANNELS_AT,
     COMPARISON_IS_TEXT,
@@ -54,18 +59,12 @@ from flows.render_plan import (
     EXPIRES,
     FAILS,
     FEATURE_COUNT,
-    FEATURE_END,
-    FEATURE_FIRST,
-    FEATURE_KIND,
-    FEATURE_PART,
-    FEATURE_RECORD_WORDS,
     FEATURES,
-    FEATURES_AT,
     FIRST_REASON,
     HEAD,
     HOLDS,
-    KIND_NUMBER,
-    KIND_TEXT,
+    ID_SUPPRESSED,
+    ID_TRIGGER,
     LINE_CATEGORY,
     LINE_ITEM,
     LINE_PRICE,
@@ -86,6 +85,8 @@ from flows.render_plan import (
     SUBJECT_SUPPRESSED,
     SUBJECT_TRIGGER,
     TAG_COUNT,
+    TAG_PART,
+    TAG_RECORD_WORDS,
     TAGS,
     TAGS_AT,
     TIME,
@@ -93,21 +94,9 @@ from flows.render_plan import (
 )
 from flows.render_plan import DEADLINE as DEADLINE_PART
 from flows.render_plan import OFFSET as OFFSET_PART
-from state.texts import HEAD as TEXTS_HEAD
 from state.texts import Texts
 
-ID_BYTES = 32
-TEXTS_OFFSET = DECISION_WORDS + 2 * RULE_COMPARISONS_MAX
-"""Words of a decision's row before its recent texts, but for the features'."""
-_COMMA, _BRACKET, _CLOSING_BRACKET = 44, 91, 93
-
-
-class Decisions(NamedTuple):
-    """The tables of decisions that are rendered (see `flows.output.Reported`)."""
-
-    rows: NDArray[np.int64]
-    floats: NDArray[np.float64]
-    lines: NDArray[np.int64]
+ID_BYTES = 16
 
 
 @compiled
@@ -116,24 +105,22 @@ def render(
     names: tuple[Texts, Texts],
     decisions: Decisions,
     order: NDArray[np.int64],
+    hashing: Hashing,
     buffer: Bytes,
-    spans: NDArray[np.int64],
+    ends: NDArray[np.int64],
 ) -> None:
-    """Write the decisions `order` into `buffer`, one after the other.
+    """Write the decisions `order` into `buffer`, one after the other; `ends` tells where each ends.
 
-    `names` are the tables of users and of texts. Of each decision `spans` (len(order), 4) tells
-    where its line begins and ends and where what its id is made of begins and ends; the id itself
-    is left blank.
+    `names` are the tables of users and of texts.
     """
     at = 0
     for index in range(len(order)):
         row = order[index]
-        spans[index, 2] = at
-        at = _put_identity(plan, names, decisions.rows, row, buffer, at)
-        spans[index, 3] = at
-        spans[index, 0] = at
-        at = _put_decision(plan, names, decisions, row, buffer, at)
-        spans[index, 1] = at
+        # What the id is made of stands for a moment where the line will.
+        end = _put_identity(plan, names, decisions.rows, row, buffer, at)
+        blake2b(hashing, buffer, at, end, ID_BYTES)
+        at = _put_decision(plan, names, decisions, row, hashing, buffer, at)
+        ends[index] = at
 
 
 @compiled
@@ -145,17 +132,19 @@ def _put_identity(
     buffer: Bytes,
     at: int,
 ) -> int:
-    """User, journey, key, entry and stage, NUL between them."""
+    """Type, user, journey, key, entry and stage, NUL between them."""
     users, texts = names
     stage = _stage_of(plan, rows, row)
-    at = _put_bytes(users, rows[row, USER], buffer, at)
-    at = _put_part(plan, plan.words[stage + STAGE_ID], buffer, at)
+    kind = ID_TRIGGER if rows[row, OUTCOME] == SENT else ID_SUPPRESSED
+    at = put_part(plan, kind, buffer, at)
+    at = put_bytes(users, rows[row, USER], buffer, at)
+    at = put_part(plan, plan.words[stage + STAGE_ID], buffer, at)
     if rows[row, KEY] != 0:
-        at = _put_bytes(texts, rows[row, KEY], buffer, at)
+        at = put_bytes(texts, rows[row, KEY], buffer, at)
     begin = at
     at = put_instant(buffer, at, rows[row, ENTRY_WORD]) - 1
     buffer[begin] = 0
-    return _put_part(plan, plan.words[stage + STAGE_NAME], buffer, at)
+    return put_part(plan, plan.words[stage + STAGE_NAME], buffer, at)
 
 
 @compiled
@@ -164,6 +153,7 @@ def _put_decision(
     names: tuple[Texts, Texts],
     decisions: Decisions,
     row: int,
+    hashing: Hashing,
     buffer: Bytes,
     at: int,
 ) -> int:
@@ -172,31 +162,32 @@ def _put_decision(
     stage = _stage_of(plan, rows, row)
     outcome = rows[row, OUTCOME]
     sent = outcome == SENT
-    at = _put_part(plan, HEAD, buffer, at) + ID_BYTES
-    at = _put_part(plan, SUBJECT_TRIGGER if sent else SUBJECT_SUPPRESSED, buffer, at)
-    at = _put_name(users, rows[row, USER], buffer, at)
-    at = put_instant(buffer, _put_part(plan, TIME, buffer, at), rows[row, INSTANT])
+    at = put_hash(hashing, ID_BYTES, buffer, put_part(plan, HEAD, buffer, at))
+    at = put_part(plan, SUBJECT_TRIGGER if sent else SUBJECT_SUPPRESSED, buffer, at)
+    at = put_name(users, rows[row, USER], buffer, at)
+    at = put_instant(buffer, put_part(plan, TIME, buffer, at), rows[row, INSTANT])
     if sent:
-        at = _put_part(plan, EXPIRES, buffer, at)
+        at = put_part(plan, EXPIRES, buffer, at)
         at = put_instant(buffer, at, rows[row, INSTANT] + words[stage + STAGE_TTL_MS])
-    at = _put_part(plan, words[stage + STAGE_OPENING], buffer, at)
-    at = _put_name_or_null(texts, rows[row, KEY], buffer, at)
-    at = put_instant(buffer, _put_part(plan, ENTRY, buffer, at), rows[row, ENTRY_WORD])
-    at = put_instant(buffer, _put_part(plan, DEADLINE_PART, buffer, at), rows[row, DEADLINE])
-    at = _put_part(plan, FIRST_REASON + outcome, buffer, at)
-    at = put_whole(buffer, _put_part(plan, OFFSET_PART, buffer, at), rows[row, OFFSET])
-    at = _put_part(plan, words[stage + STAGE_SENDS], buffer, at)
+    at = put_part(plan, words[stage + STAGE_OPENING], buffer, at)
+    at = put_name_or_null(texts, rows[row, KEY], buffer, at)
+    at = put_instant(buffer, put_part(plan, ENTRY, buffer, at), rows[row, ENTRY_WORD])
+    at = put_instant(buffer, put_part(plan, DEADLINE_PART, buffer, at), rows[row, DEADLINE])
+    at = put_part(plan, FIRST_REASON + outcome, buffer, at)
+    at = put_whole(buffer, put_part(plan, OFFSET_PART, buffer, at), rows[row, OFFSET])
+    at = put_part(plan, words[stage + STAGE_SENDS], buffer, at)
     channel = rows[row, CHANNEL]
     if channel >= 0 and (sent or outcome == SHADOW or outcome == HOLDOUT):
-        at = _put_part(plan, words[words[CHANNELS_AT] + channel], buffer, at)
+        at = put_part(plan, words[words[CHANNELS_AT] + channel], buffer, at)
     else:
         at = put_null(buffer, at)
-    at = _put_part(plan, words[stage + STAGE_PURPOSE], buffer, at)
+    at = put_part(plan, words[stage + STAGE_PURPOSE], buffer, at)
     at = _put_lines(plan, texts, decisions, row, buffer, at)
-    at = _put_features(plan, texts, decisions, row, buffer, at)
+    at = put_part(plan, FEATURES, buffer, at)
+    at = put_features(plan, texts, decisions, row, buffer, at)
     at = _put_tags(plan, rows[row, TAGS_HELD], buffer, at)
     at = _put_rules(plan, texts, decisions, row, buffer, at)
-    return _put_part(plan, END, buffer, at)
+    return put_part(plan, END, buffer, at)
 
 
 @compiled
@@ -206,78 +197,30 @@ def _put_lines(
     first = decisions.rows[row, FIRST_LINE]
     for line in range(first, first + decisions.rows[row, LINE_COUNT]):
         if line > first:
-            at = _put_comma(buffer, at)
-        at = _put_part(plan, LINE_ITEM, buffer, at)
-        at = _put_name(texts, decisions.lines[line, 0], buffer, at)
-        at = _put_part(plan, LINE_QUANTITY, buffer, at)
+            at = put_comma(buffer, at)
+        at = put_part(plan, LINE_ITEM, buffer, at)
+        at = put_name(texts, decisions.lines[line, 0], buffer, at)
+        at = put_part(plan, LINE_QUANTITY, buffer, at)
         at = put_number(buffer, at, decisions.lines[line, 2] / NUMBER_SCALE)
-        at = _put_part(plan, LINE_PRICE, buffer, at)
+        at = put_part(plan, LINE_PRICE, buffer, at)
         at = put_number(buffer, at, decisions.lines[line, 3] / plan.words[MINOR_UNITS])
-        at = _put_part(plan, LINE_CATEGORY, buffer, at)
-        at = _put_name_or_null(texts, decisions.lines[line, 1], buffer, at)
+        at = put_part(plan, LINE_CATEGORY, buffer, at)
+        at = put_name_or_null(texts, decisions.lines[line, 1], buffer, at)
         buffer[at] = 125
         at += 1
     return at
 
 
 @compiled
-def _put_features(
-    plan: RenderPlan, texts: Texts, decisions: Decisions, row: int, buffer: Bytes, at: int
-) -> int:
-    """Those that are not missing, each behind its name."""
-    at = _put_part(plan, FEATURES, buffer, at)
-    begin = at
-    for feature in range(plan.words[FEATURE_COUNT]):
-        record = plan.words[FEATURES_AT] + feature * FEATURE_RECORD_WORDS
-        value = decisions.floats[row, DECISION_WORDS + feature]
-        if value != value:
-            continue
-        if at > begin:
-            at = _put_comma(buffer, at)
-        at = _put_part(plan, plan.words[record + FEATURE_PART], buffer, at)
-        kind = plan.words[record + FEATURE_KIND]
-        if kind == KIND_NUMBER:
-            at = put_number(buffer, at, value)
-        elif kind == KIND_TEXT:
-            at = _put_name(texts, int(value), buffer, at)
-        else:
-            at = _put_recent(plan, texts, decisions, row, record, buffer, at)
-    return at
-
-
-@compiled
-def _put_recent(
-    plan: RenderPlan,
-    texts: Texts,
-    decisions: Decisions,
-    row: int,
-    record: int,
-    buffer: Bytes,
-    at: int,
-) -> int:
-    buffer[at] = _BRACKET
-    at += 1
-    begin = at
-    first = TEXTS_OFFSET + plan.words[FEATURE_COUNT]
-    for cell in range(plan.words[record + FEATURE_FIRST], plan.words[record + FEATURE_END]):
-        number = decisions.rows[row, first + cell]
-        if number != 0:
-            if at > begin:
-                at = _put_comma(buffer, at)
-            at = _put_name(texts, number, buffer, at)
-    buffer[at] = _CLOSING_BRACKET
-    return at + 1
-
-
-@compiled
 def _put_tags(plan: RenderPlan, held: int, buffer: Bytes, at: int) -> int:
-    at = _put_part(plan, TAGS, buffer, at)
+    at = put_part(plan, TAGS, buffer, at)
     begin = at
     for tag in range(plan.words[TAG_COUNT]):
         if held >> tag & 1:
             if at > begin:
-                at = _put_comma(buffer, at)
-            at = _put_part(plan, plan.words[plan.words[TAGS_AT] + tag], buffer, at)
+                at = put_comma(buffer, at)
+            record = plan.words[TAGS_AT] + tag * TAG_RECORD_WORDS
+            at = put_part(plan, plan.words[record + TAG_PART], buffer, at)
     return at
 
 
@@ -286,7 +229,7 @@ def _put_rules(
     plan: RenderPlan, texts: Texts, decisions: Decisions, row: int, buffer: Bytes, at: int
 ) -> int:
     """The comparisons of the stage's rule, each with the values of both sides."""
-    at = _put_part(plan, RULES, buffer, at)
+    at = put_part(plan, RULES, buffer, at)
     stage = _stage_of(plan, decisions.rows, row)
     trace = DECISION_WORDS + plan.words[FEATURE_COUNT]
     for index in range(plan.words[stage + STAGE_COMPARISON_COUNT]):
@@ -295,19 +238,19 @@ def _put_rules(
         right = decisions.floats[row, trace + 2 * index + 1]
         is_text = plan.words[record + COMPARISON_IS_TEXT] != 0
         if index > 0:
-            at = _put_comma(buffer, at)
-        at = _put_part(plan, plan.words[record + COMPARISON_PART], buffer, at)
+            at = put_comma(buffer, at)
+        at = put_part(plan, plan.words[record + COMPARISON_PART], buffer, at)
         at = _put_side(texts, left, is_text, buffer, at)
-        at = _put_side(texts, right, is_text, buffer, _put_part(plan, RIGHT, buffer, at))
+        at = _put_side(texts, right, is_text, buffer, put_part(plan, RIGHT, buffer, at))
         holds = compares(plan.words[record + COMPARISON_OPCODE], left, right)
-        at = _put_part(plan, HOLDS if holds else FAILS, buffer, at)
+        at = put_part(plan, HOLDS if holds else FAILS, buffer, at)
     return at
 
 
 @inlined
 def _put_side(texts: Texts, value: float, is_text: bool, buffer: Bytes, at: int) -> int:
     if is_text and value == value:
-        return _put_name(texts, int(value), buffer, at)
+        return put_name(texts, int(value), buffer, at)
     return put_number(buffer, at, value)
 
 
@@ -315,31 +258,3 @@ def _put_side(texts: Texts, value: float, is_text: bool, buffer: Bytes, at: int)
 def _stage_of(plan: RenderPlan, rows: NDArray[np.int64], row: int) -> int:
     first = plan.words[plan.words[STAGES_AT] + rows[row, JOURNEY]]
     return int(first + rows[row, STAGE] * STAGE_RECORD_WORDS)
-
-
-@inlined
-def _put_comma(buffer: Bytes, at: int) -> int:
-    buffer[at] = _COMMA
-    return at + 1
-
-
-@compiled
-def _put_part(plan: RenderPlan, part: int, buffer: Bytes, at: int) -> int:
-    return put_raw(buffer, at, plan.data, plan.ends[part], plan.ends[part + 1])
-
-
-@compiled
-def _put_bytes(texts: Texts, number: int, buffer: Bytes, at: int) -> int:
-    entry = TEXTS_HEAD + 2 * number
-    return put_raw(buffer, at, texts.data, texts.entries[entry + 1], texts.entries[entry + 3])
-
-
-@compiled
-def _put_name(texts: Texts, number: int, buffer: Bytes, at: int) -> int:
-    entry = TEXTS_HEAD + 2 * number
-    return put_text(buffer, at, texts.data, texts.entries[entry + 1], texts.entries[entry + 3])
-
-
-@compiled
-def _put_name_or_null(texts: Texts, number: int, buffer: Bytes, at: int) -> int:
-    return _put_name(texts, number, buffer, at) if number != 0 else put_null(buffer, at)

@@ -1,4 +1,7 @@
-"""The constant parts of decisions' records, made once from the configuration for `flows.render`."""
+"""The constant parts of what is rendered, made once from the configuration.
+
+They are for `flows.render` (decisions), `flows.render_tags` and `flows.render_profile`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ from config.limits import RULE_COMPARISONS_MAX
 from config.opcodes import FIRST_COMPARISON, OP_FEATURE, OP_TEXT
 from config.schema import Config, Journey, Program, Stage
 from connectors.json_text import ESCAPED_BYTES, INSTANT_BYTES, NUMBER_BYTES
-from connectors.triggers import SUPPRESSED, TRIGGER
+from connectors.triggers import SUPPRESSED, TAG, TRIGGER
 from flows import output as out
+from state.layout import INSTANCES_MAX
 
 (
     HEAD,
@@ -35,10 +39,32 @@ from flows import output as out
     HOLDS,
     FAILS,
     END,
+    SUBJECT_TAG,
+    TAG_GAINED,
+    TAG_LOST,
+    TAG_END,
+    ID_TRIGGER,
+    ID_SUPPRESSED,
+    ID_TAG,
+    ID_GAINED,
+    ID_LOST,
+    PROFILE_USER,
+    PROFILE_AT,
+    PROFILE_FEATURES,
+    PROFILE_TAGS,
+    PROFILE_INSTANCES,
+    PROFILE_KEY,
+    PROFILE_STAGE,
+    PROFILE_DUE,
+    PROFILE_TRIGGERS,
+    PROFILE_SENT,
+    PROFILE_SHADOW,
+    PROFILE_HOLDOUT,
+    PROFILE_TOO_LATE,
+    PROFILE_CHANNELS,
+    PROFILE_END,
     FIRST_REASON,
-) = range(20)
-HEAD_TEXT = b'{"specversion":"1.0","id":"'
-HEAD_BYTES = len(HEAD_TEXT)
+) = range(44)
 FIRST_OF_CONFIG = FIRST_REASON + out.HOLDOUT + 1
 
 STAGE_RECORD_WORDS = 8
@@ -54,6 +80,13 @@ STAGE_RECORD_WORDS = 8
 ) = range(STAGE_RECORD_WORDS)
 COMPARISON_WORDS = 3
 COMPARISON_PART, COMPARISON_OPCODE, COMPARISON_IS_TEXT = range(COMPARISON_WORDS)
+JOURNEY_RECORD_WORDS = 4
+JOURNEY_OPENING, JOURNEY_HASHED, JOURNEY_STAGE_COUNT, JOURNEY_STAGES = range(JOURNEY_RECORD_WORDS)
+"""What a profile names it with, and what its hold-out is hashed with; how many stages it has, and
+the part that names the first one, which those of the others follow."""
+
+TAG_RECORD_WORDS = 4
+TAG_PART, TAG_ID, TAG_OPENING, TAG_PARENT = range(TAG_RECORD_WORDS)
 FEATURE_RECORD_WORDS = 4
 FEATURE_PART, FEATURE_KIND, FEATURE_FIRST, FEATURE_END = range(FEATURE_RECORD_WORDS)
 KIND_NUMBER, KIND_TEXT, KIND_TEXTS = range(3)
@@ -61,6 +94,8 @@ KIND_NUMBER, KIND_TEXT, KIND_TEXTS = range(3)
 IDS = 2
 """User and key: each stands in the record and in what its id is made of."""
 
+ID_CHARACTERS = 32
+TRANSITION_PARTS = 6
 INSTANTS = 6
 FIXED_BYTES_OF_RULE = 40
 """What stands around the two sides of a comparison."""
@@ -73,17 +108,29 @@ class RenderPlan(NamedTuple):
     """The constant parts, and tables of records that name them.
 
     data, ends: part p is data[ends[p] : ends[p + 1]]. words: the tables. Heads of `words`: start of
-    the journeys' first stage records, of the features' records, their number, of the tags' parts,
-    their number, of the channels' parts, and minor units of the currency.
+    the journeys' first stage records, of the features' records, their number, of the tags' records,
+    their number, of the channels' parts, their number, minor units of the currency, and start of
+    the journeys' records. holdouts: the share of each journey's.
     """
 
     data: NDArray[np.uint8]
     ends: NDArray[np.int64]
     words: NDArray[np.int64]
+    holdouts: NDArray[np.float64]
 
 
-STAGES_AT, FEATURES_AT, FEATURE_COUNT, TAGS_AT, TAG_COUNT, CHANNELS_AT, MINOR_UNITS = range(7)
-HEAD_WORDS = 7
+HEAD_WORDS = 9
+(
+    STAGES_AT,
+    FEATURES_AT,
+    FEATURE_COUNT,
+    TAGS_AT,
+    TAG_COUNT,
+    CHANNELS_AT,
+    CHANNEL_COUNT,
+    MINOR_UNITS,
+    JOURNEYS_AT,
+) = range(HEAD_WORDS)
 
 
 def make_render_plan(config: Config) -> RenderPlan:
@@ -94,7 +141,7 @@ def make_render_plan(config: Config) -> RenderPlan:
 def bytes_max(config: Config) -> int:
     """What a decision takes at most, but for its lines: all constant parts, texts and numbers."""
     constant = sum(len(part) for part in _Parts(config).parts)
-    in_features = sum(max(1, feature.keep) for feature in config.features)
+    in_features = _texts_max(config)
     sides = 2 * RULE_COMPARISONS_MAX
     texts = in_features + sides + IDS * 2
     numbers = len(config.features) + sides
@@ -110,6 +157,31 @@ def bytes_max(config: Config) -> int:
     )
 
 
+def transition_bytes_max(config: Config) -> int:
+    """What a tag's transition takes at most, also what its id is made of."""
+    constant = sum(sorted(len(part) for part in _Parts(config).parts)[-TRANSITION_PARTS:])
+    return constant + TEXT_BYTES_MAX + INSTANT_BYTES + NUMBER_BYTES + ID_CHARACTERS
+
+
+def profile_bytes_max(config: Config) -> int:
+    """What a readable profile takes at most, with room to hash a name at its end."""
+    parts = _Parts(config).parts
+    constant = sum(len(part) for part in parts)
+    instance = 3 * max(map(len, parts)) + TEXT_BYTES_MAX + 2 * INSTANT_BYTES
+    return (
+        constant
+        + (_texts_max(config) + IDS) * TEXT_BYTES_MAX
+        + (len(config.features) + IDS) * NUMBER_BYTES
+        + (1 + len(config.tags) + len(config.journeys)) * (INSTANT_BYTES + FIXED_BYTES_OF_RULE)
+        + INSTANCES_MAX * instance
+    )
+
+
+def _texts_max(config: Config) -> int:
+    """How many texts the features of a user are at most."""
+    return sum(max(1, feature.keep) for feature in config.features)
+
+
 class _Parts:
     """Collects the parts and the tables that name them."""
 
@@ -122,16 +194,23 @@ class _Parts:
         words[STAGES_AT] = self._append(words, self._stages(journeys, len(words)))
         words[FEATURES_AT] = self._append(words, self._features())
         words[FEATURE_COUNT] = len(config.features)
-        words[TAGS_AT] = self._append(words, [self._part(quoted(tag.name)) for tag in config.tags])
+        words[TAGS_AT] = self._append(words, self._tags())
         words[TAG_COUNT] = len(config.tags)
         channels = [self._part(quoted(name)) for name in config.shop.channels]
         words[CHANNELS_AT] = self._append(words, channels)
+        words[CHANNEL_COUNT] = len(channels)
+        words[JOURNEYS_AT] = self._append(words, self._profile_journeys())
         self._words = words
 
     def plan(self) -> RenderPlan:
         ends = np.cumsum([0] + [len(part) for part in self.parts])
         data = np.frombuffer(b"".join(self.parts), np.uint8)
-        return RenderPlan(data.copy(), ends.astype(np.int64), np.array(self._words, np.int64))
+        return RenderPlan(
+            data=data.copy(),
+            ends=ends.astype(np.int64),
+            words=np.array(self._words, np.int64),
+            holdouts=np.array([journey.holdout for journey in self._config.journeys], np.float64),
+        )
 
     def _append(self, words: list[int], more: list[int]) -> int:
         words.extend(more)
@@ -191,6 +270,24 @@ class _Parts:
             return self._config.features[operand].value == "text"
         return opcode == OP_TEXT
 
+    def _tags(self) -> list[int]:
+        found: list[int] = []
+        for tag in self._config.tags:
+            name = quoted(tag.name)
+            opening = b',"datacontenttype":"application/json","data":{"tag":' + name
+            parts = (name, b"\0%b" % tag.name.encode(), opening)
+            found += [*map(self._part, parts), tag.parent]
+        return found
+
+    def _profile_journeys(self) -> list[int]:
+        found: list[int] = []
+        for journey in self._config.journeys:
+            parts = (b'{"journey":%b' % quoted(journey.name), journey.name.encode() + b"\0")
+            found += [*map(self._part, parts), len(journey.stages), len(self.parts)]
+            for stage in journey.stages:
+                self._part(quoted(stage.name))
+        return found
+
     def _features(self) -> list[int]:
         found: list[int] = []
         cells = 0
@@ -212,7 +309,7 @@ def _common_parts() -> list[bytes]:
     """The parts that HEAD .. FIRST_REASON and the reasons behind it number."""
     subject = b'","source":"beckon","type":"%b","subject":'
     parts = [
-        HEAD_TEXT,
+        b'{"specversion":"1.0","id":"',
         subject % TRIGGER.encode(),
         subject % SUPPRESSED.encode(),
         b',"time":',
@@ -231,6 +328,28 @@ def _common_parts() -> list[bytes]:
         b',"holds":true}',
         b',"holds":false}',
         b"]}}",
+        subject % TAG.encode(),
+        b',"held":true,"offset":',
+        b',"held":false,"offset":',
+        b"}}",
+        *(b"%b\0" % kind.encode() for kind in (TRIGGER, SUPPRESSED, TAG)),
+        b"\0true\0",
+        b"\0false\0",
+        b'{"user":',
+        b',"at":',
+        b',"features":{',
+        b'},"tags":{',
+        b'},"instances":[',
+        b',"key":',
+        b',"stage":',
+        b',"due":',
+        b'],"triggers":[',
+        b',"outcome":"sent"}',
+        b',"outcome":"shadow"}',
+        b',"outcome":"holdout"}',
+        b',"outcome":"too_late"}',
+        b'],"closed_channels":[',
+        b"]}",
     ]
     for outcome in range(out.HOLDOUT + 1):
         reason = out.REASONS.get(outcome)

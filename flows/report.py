@@ -132,27 +132,26 @@ def report_decision(
     cells[row + OFFSET] = offset
     cells[row + CHANNEL] = choose_channel(machine, slot, journey)
     cells[row + TAGS_HELD] = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
-    for feature in range(plan.ints[FEATURE_COUNT]):
-        output.floats[row + DECISION_WORDS + feature] = machine.scratch[VALUES + feature]
     trace = row + cells[ROW_TRACE]
     for index in range(VALUES - TRACE):
         output.floats[trace + index] = machine.scratch[TRACE + index]
-    _report_texts(machine, slot, row)
+    report_features(machine, slot, row)
     _report_lines(machine, slot, cart_of(machine, slot, node), row)
 
 
 @compiled
-def _report_texts(machine: Machine, slot: int, row: int) -> None:
-    """The recent texts, feature after feature, `keep` cells each."""
-    memory, ints = machine.memory, machine.plan.ints
-    at = row + machine.output.ints[ROW_TEXTS]
+def report_features(machine: Machine, slot: int, row: int) -> None:
+    """The features that were read; behind them, feature after feature, the `keep` recent texts."""
+    memory, ints, output = machine.memory, machine.plan.ints, machine.output
+    at = row + output.ints[ROW_TEXTS]
     for feature in range(ints[FEATURE_COUNT]):
+        output.floats[row + DECISION_WORDS + feature] = machine.scratch[VALUES + feature]
         record = ints[FEATURES] + feature * FEATURE_WORDS
         if ints[record + KIND] != RECENT:
             continue
         first = 2 * slot * ints[ROW_WORDS] + ints[record + AT32]
         for index in range(ints[record + KEEP]):
-            machine.output.ints[at] = memory.rows32[first + index]
+            output.ints[at] = memory.rows32[first + index]
             at += 1
 
 

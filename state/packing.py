@@ -57,13 +57,14 @@ class RowPacker:
         self._words = np.zeros(layout.words + (lists + chunks) * NODE_WORDS + 2, np.int64)
         self._local = np.zeros(texts + 1, np.int64)
         self._row_bytes_max = len(self._words) * PACKED_WORD_BYTES + texts * (2 + TEXT_BYTES_MAX)
+        self._content = np.empty(self._row_bytes_max + BUFFER_BYTES, np.uint8)
 
     def pack(
         self, memory: Memory, plan: Plan, texts: Texts, slots: NDArray[np.int64]
     ) -> list[bytes]:
         """The rows of users as bytes, in the order of `slots`."""
         packed: list[bytes] = []
-        content = np.empty(self._row_bytes_max + BUFFER_BYTES, np.uint8)
+        content = self._content
         while len(packed) < len(slots):
             ends = np.zeros(len(slots) - len(packed) + 1, np.int64)
             left = slots[len(packed) :]

@@ -179,6 +179,7 @@ class MemoryStore:
         self._rows: dict[int, dict[bytes, bytes]] = {}
         self._outbox: dict[int, list[bytes]] = {}
         self._audiences: dict[tuple[int, str], set[bytes]] = {}
+        self._profiles: dict[bytes, bytes] = {}
         self._shapes: dict[int, bytes] = {}
         self._configs: dict[int, bytes] = {}
         self._last: dict[int, LastCommit] = {}
@@ -218,6 +219,7 @@ class MemoryStore:
             members = self._audiences.setdefault((partition, change.tag), set())
             members -= set(change.lost)
             members |= set(change.gained)
+        self._profiles.update(commit.profiles)
         self._shapes[partition] = commit.shape or self._shapes.get(partition, b"")
         self._configs[partition] = commit.config or self._configs.get(partition, b"")
         self._last[partition] = last_commit(commit)
@@ -225,6 +227,10 @@ class MemoryStore:
     def audience(self, partition: int, tag: str) -> set[bytes]:
         """Who holds a tag."""
         return set(self._audiences.get((partition, tag), ()))
+
+    def profile(self, user: bytes) -> bytes | None:
+        """The readable profile of a user, as last written."""
+        return self._profiles.get(user)
 
     def close(self) -> None:
         """See `Store.close`."""
