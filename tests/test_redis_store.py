@@ -86,6 +86,7 @@ def test_every_key_of_a_commit_is_declared_with_its_type(
             audiences=[AudienceChange("intent.cart", [b"ada"], [])],
             profiles=[(b"ada", b"{}")],
             shape=b"{}",
+            config=b"{}",
         )
     )
     declared = {
