@@ -14,6 +14,7 @@ from config.problems import ConfigError
 from config.schema import Config
 from config.toml_files import JOURNEYS_FOLDER
 from connectors.log import ControlRecord, LogReader, LogWriter
+from flows.render_plan import bytes_max
 from state.store import Snapshot
 
 RECORD_BYTES_MAX = 900_000
@@ -39,13 +40,26 @@ class ConfigRecordError(Exception):
 def config_record(directory: Path | None) -> ConfigRecord:
     """The record of a config folder (None: the packaged one).
 
-    Raises `ConfigError` with all of its problems.
+    Raises:
+        ConfigError: the folder has problems; all of them.
+        ConfigRecordError: a trigger of its could be larger than a record may be.
     """
-    version = load(directory).version
+    config = load(directory)
+    check_trigger_size(config)
     folder = directory or PACKAGED
     paths = [*sorted(folder.glob("*.toml")), *sorted((folder / JOURNEYS_FOLDER).glob("*.toml"))]
     files = {str(path.relative_to(folder)): path.read_text("utf-8-sig") for path in paths}
-    return ConfigRecord(version=version, files=files)
+    return ConfigRecord(version=config.version, files=files)
+
+
+def check_trigger_size(config: Config) -> None:
+    """Refuse a config whose triggers the broker might not take: one would hold up all behind it."""
+    size = bytes_max(config)
+    if size > RECORD_BYTES_MAX:
+        raise ConfigRecordError(
+            f"expected triggers of at most {RECORD_BYTES_MAX:,} bytes, got features that may make "
+            f"one of {size:,}; have fewer or shorter lists (kind recent) in features.toml"
+        )
 
 
 def encode_config(record: ConfigRecord) -> bytes:

@@ -72,3 +72,17 @@ def test_a_record_of_another_version_than_it_says_stops_its_partition() -> None:
     value = encode_config(wrong)
     with pytest.raises(ConfigRecordError, match=f"expected version 0+, got {record.version}"):
         config_of(ControlRecord(kind="config", offset=7, log_ms=0, value=value))
+
+
+def test_a_config_whose_triggers_could_be_too_large_for_the_broker_is_refused(
+    tmp_path: Path,
+) -> None:
+    folder = copy_defaults(tmp_path)
+    lists = (
+        f'\n[list_{number}]\nkind = "recent"\nof = "item"\nevents = ["Product Viewed"]\nkeep = 16\n'
+        for number in range(40)
+    )
+    with (folder / "features.toml").open("a") as file:
+        file.writelines(lists)
+    with pytest.raises(ConfigRecordError, match=r"at most 900,000 bytes, .* may make one of 1,"):
+        config_record(folder)
