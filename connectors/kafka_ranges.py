@@ -76,11 +76,6 @@ class Span(Struct, frozen=True, kw_only=True):
     proved_ms: int = 0
 
 
-def is_range(text: str) -> bool:
-    """Whether a text is the URL of a range, not the path of a file."""
-    return text.startswith(SCHEME)
-
-
 def topic_range(url: str, options: Iterable[str] = (), *, password: str = "") -> TopicRange:
     """The range that a URL names; `options` and `password` as in `kafka_settings`.
 

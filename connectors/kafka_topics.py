@@ -29,7 +29,6 @@ from connectors.log import (
 )
 
 ANSWER_SECONDS = 10.0
-PARTITIONS_MAX = 1_024
 DAY_MS = 86_400_000
 EVENT_BYTES, LETTER_BYTES = 1_048_588, 8_000_000
 """Kafka's own limit of a record; a dead letter holds a whole one, with its text escaped."""

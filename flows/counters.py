@@ -17,7 +17,10 @@ from state.memory import DUPLICATES, EVENTS_APPLIED, JOURNEY_TALLIES, LATE
 
 
 class JourneyCounters(Struct, frozen=True, kw_only=True):
-    """What became of a journey's stages; scheduled = sent + all suppressed + pending."""
+    """What became of a journey's stages; scheduled = sent + all suppressed + pending.
+
+    Stages that were pending in the snapshot that a run began with are among those scheduled.
+    """
 
     entered: int
     scheduled: int
@@ -25,6 +28,12 @@ class JourneyCounters(Struct, frozen=True, kw_only=True):
     suppressed: dict[str, int]
     pending: int
     goals: int
+
+    @property
+    def missing(self) -> int:
+        """Stages without an outcome, less outcomes without a stage: 0, or a fault of ours."""
+        outcomes = self.sent + sum(self.suppressed.values())
+        return self.scheduled - outcomes - self.pending
 
 
 class Counters(Struct, frozen=True, kw_only=True):

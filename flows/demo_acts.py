@@ -12,10 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from config.schema import Config
+from flows.counters import JourneyCounters
 from flows.partition import Engine
 from flows.replay import ReplayOptions, Watch, replay
 from flows.slices import Decided
-from flows.summary import JourneySums, Replayed, journey_sums
+from flows.summary import Replayed, journey_sums
 
 STATE = "profiles"
 COMPARED = ("decisions",)
@@ -49,7 +50,7 @@ class Whole(Struct, frozen=True, kw_only=True):
     records: int
     users: int
     dead_letters: int
-    journeys: Mapping[str, JourneySums]
+    journeys: Mapping[str, JourneyCounters]
     digests: Mapping[str, str]
 
     @property

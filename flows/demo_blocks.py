@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
+from flows.counters import JourneyCounters
 from flows.demo_acts import Resumed, Whole
 from flows.demo_change import Changed, Difference, Side
 from flows.demo_scenes import Scene
-from flows.summary import JourneySums
 
 COLUMNS = 80
 GAP = "  "
@@ -75,7 +75,7 @@ def checks_block(checks: Mapping[str, bool]) -> list[str]:
     return [f"   {'ok    ' if holds else 'FAILED'} {name}" for name, holds in checks.items()]
 
 
-def _counts(sums: JourneySums) -> tuple[int, ...]:
+def _counts(sums: JourneyCounters) -> tuple[int, ...]:
     not_sent = sum(sums.suppressed.values())
     return sums.entered, sums.scheduled, sums.sent, not_sent, sums.pending
 

@@ -22,23 +22,6 @@ class Replayed(Struct, frozen=True, kw_only=True):
     interrupted: bool
 
 
-class JourneySums(Struct, frozen=True, kw_only=True):
-    """The outcomes of one journey's stages, those included that the run's state had pending."""
-
-    entered: int
-    scheduled: int
-    sent: int
-    suppressed: dict[str, int]
-    pending: int
-    goals: int
-
-    @property
-    def missing(self) -> int:
-        """Stages without an outcome, less outcomes without a stage: 0, or a fault of ours."""
-        outcomes = self.sent + sum(self.suppressed.values())
-        return self.scheduled - outcomes - self.pending
-
-
 class Measured(Struct, frozen=True, kw_only=True):
     """What differs from run to run: of the whole process, from its start on."""
 
@@ -59,7 +42,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     duplicates: int
     late: int
     tags: dict[str, int]
-    journeys: dict[str, JourneySums]
+    journeys: dict[str, JourneyCounters]
     clock: str | None
     next_offset: int
     partitions: int
@@ -93,7 +76,7 @@ def sum_up(replayed: Replayed, measured: Measured) -> Summary:
     )
 
 
-def journey_sums(counters: list[Counters]) -> dict[str, JourneySums]:
+def journey_sums(counters: list[Counters]) -> dict[str, JourneyCounters]:
     """Each journey's sums over all partitions."""
     names = dict.fromkeys(name for one in counters for name in one.journeys)
     return {
@@ -102,11 +85,11 @@ def journey_sums(counters: list[Counters]) -> dict[str, JourneySums]:
     }
 
 
-def _sums(partitions: list[JourneyCounters]) -> JourneySums:
+def _sums(partitions: list[JourneyCounters]) -> JourneyCounters:
     suppressed: Counter[str] = Counter()
     for one in partitions:
         suppressed.update(one.suppressed)
-    return JourneySums(
+    return JourneyCounters(
         entered=sum(one.entered for one in partitions),
         scheduled=sum(one.scheduled for one in partitions),
         sent=sum(one.sent for one in partitions),

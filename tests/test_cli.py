@@ -19,8 +19,9 @@ import pytest
 
 import config
 from flows.console import close
+from flows.counters import JourneyCounters
 from flows.exits import run_command
-from flows.summary import JourneySums, Measured, Summary
+from flows.summary import Measured, Summary
 from tests.conftest import ROOT, Run
 
 BECKON = (sys.executable, "-c", "from flows.cli import main; main()")
@@ -316,7 +317,7 @@ def test_ctrl_c_with_a_state_keeps_what_was_done_and_the_next_run_goes_on(
 
 
 def test_sums_that_do_not_close_are_told_and_end_with_1(capfd: pytest.CaptureFixture[str]) -> None:
-    journey = JourneySums(
+    journey = JourneyCounters(
         entered=3, scheduled=3, sent=1, suppressed={"rule": 1}, pending=0, goals=0
     )
     measured = Measured(

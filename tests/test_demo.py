@@ -12,20 +12,20 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 
+from flows.counters import JourneyCounters
 from flows.demo import Play, change_checks, resumed_checks, run_demo, told, whole_checks
 from flows.demo_acts import Resumed, Whole
 from flows.demo_blocks import sums_block
 from flows.demo_change import Difference
 from flows.demo_scenes import Scene
 from flows.demo_screen import View, frame, scene_lines
-from flows.summary import JourneySums
 from flows.told import Told
 from tests.conftest import ROOT, Run
 from tests.terminal import BECKON, ENTER_SCREEN, PATIENCE_SECONDS, Played, at_terminal
 
 SIZE = ("--users", "800", "--days", "14")
 STOPS = 20
-SUMS = JourneySums(
+SUMS = JourneyCounters(
     entered=9, scheduled=8, sent=4, suppressed={"rule": 2, "exit": 1}, pending=1, goals=0
 )
 WHOLE = Whole(

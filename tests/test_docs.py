@@ -21,9 +21,10 @@ from flows import exits
 from flows.check import Checked
 from flows.cli import beckon
 from flows.config_tree import FeatureBytes
+from flows.counters import JourneyCounters
 from flows.output import REASONS as SUPPRESSION_REASONS
 from flows.problem_tree import problem_tree
-from flows.summary import JourneySums, Measured, Summary
+from flows.summary import Measured, Summary
 from tests.config_folders import copy_shop, edit, problems_of
 from tests.conftest import ROOT
 
@@ -117,7 +118,7 @@ def test_every_exit_code_is_documented() -> None:
     assert documented == codes
 
 
-@pytest.mark.parametrize("struct", [Summary, JourneySums, Measured])
+@pytest.mark.parametrize("struct", [Summary, JourneyCounters, Measured])
 def test_every_key_of_the_summary_is_documented(struct: type[Struct]) -> None:
     section = OPERATIONS.split("\n## The summary's keys\n", 1)[1].split("\n## ", 1)[0]
     for key in struct.__struct_fields__:

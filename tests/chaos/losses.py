@@ -35,25 +35,30 @@ def broker(world: World) -> Server:
 
 def server_killed(server: ServerOf, away: Seconds, world: World, random: Random, times: int) -> int:
     """A server dies under a running engine and comes back after a while."""
-    engine = world.running()
-    for _ in range(times):
-        time.sleep(random.uniform(*BETWEEN))
-        server(world).kill()
-        time.sleep(random.uniform(*away))
-        server(world).start()
-        world.wait_until_on()
-    assert engine.code() is None, f"it ended:\n{world.tail()}"
-    return times
+    one = server(world)
+    return _gone_for(away, (one.kill, one.start), world, random, times)
 
 
 def server_frozen(server: ServerOf, away: Seconds, world: World, random: Random, times: int) -> int:
     """A server keeps its connections and answers nobody for a while."""
+    one = server(world)
+    return _gone_for(away, (one.freeze, one.thaw), world, random, times)
+
+
+def _gone_for(
+    away: Seconds,
+    leave_and_come: tuple[Callable[[], None], Callable[[], None]],
+    world: World,
+    random: Random,
+    times: int,
+) -> int:
     engine = world.running()
+    leave, come = leave_and_come
     for _ in range(times):
         time.sleep(random.uniform(*BETWEEN))
-        server(world).freeze()
+        leave()
         time.sleep(random.uniform(*away))
-        server(world).thaw()
+        come()
         world.wait_until_on()
     assert engine.code() is None, f"it ended:\n{world.tail()}"
     return times
