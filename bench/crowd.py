@@ -72,7 +72,7 @@ def measure_crowd(*, small_users: int, large_users: int, events: int, rounds: in
             name=f"memory per user at {large_users:,} users",
             value=resident / (large_users - small_users),
             unit="bytes",
-            at_most=1536,
+            at_most=2048,
         ),
         Figure(name=f"an event at {small_users:,} users", value=small_us, unit="us"),
         Figure(name=f"an event at {large_users:,} users", value=large_us, unit="us"),

@@ -21,9 +21,10 @@ from sklearn.linear_model import (  # type: ignore[import-untyped]  # it ships n
 from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]  # it ships no types
 from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]  # it ships no types
 
+from config.terms import Recipe
 from flows.learn_program import compiled_program, terms_of
 from flows.learn_progress import Examples, is_enough
-from flows.learn_recipe import ORDER_FEATURES, Recipe
+from flows.learn_recipe import ORDER_FEATURES
 
 SEED = 1
 RFM = ("days_since_order", "orders_total", "spend_total")

@@ -20,6 +20,9 @@ KEY_EXAMPLES: Mapping[str, str] = {
     "half_life": '"14d"',
     "keep": "5",
     "when": '"orders_total > 0"',
+    "outcome": '["Order Completed"]',
+    "default": "0.2",
+    "prior": "10",
 }
 TABLE_EXAMPLES: Mapping[str, str] = {
     "entry": '[entry] with event = "Product Added"',

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from config.load import PACKAGED
-from config.toml_files import JOURNEYS_FOLDER, REQUIRED
+from config.toml_files import FILES, JOURNEYS_FOLDER
 
 SCHEMAS_FOLDER = "schemas"
 CONTENTS = {
@@ -15,6 +15,7 @@ CONTENTS = {
     "events.toml": "which events exist, and which of their fields count",
     "features.toml": "what is known about each user",
     "tags.toml": "facts about a user, each with its rule",
+    "models.toml": "propensities, and what they are learned from",
     f"{JOURNEYS_FOLDER}/": "plans of messages, a file each",
     f"{SCHEMAS_FOLDER}/": "what editors need to complete and check these files",
 }
@@ -28,7 +29,7 @@ def default_files() -> tuple[Path, ...]:
         for pattern in (f"{JOURNEYS_FOLDER}/*.toml", f"{SCHEMAS_FOLDER}/*.json")
         for path in sorted(PACKAGED.glob(pattern))
     )
-    return (*(Path(f"{name}.toml") for name in REQUIRED), *inner)
+    return (*(Path(f"{name}.toml") for name in FILES), *inner)
 
 
 def in_the_way(directory: Path) -> str | None:

@@ -84,6 +84,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "kinds": kinds_table,
     "features": features_table,
     "tags": lambda: keys_table("tags"),
+    "models": lambda: keys_table("models"),
     "journey": lambda: keys_table("journey"),
 }
 

@@ -33,6 +33,14 @@ RECENT_KEEP_MAX = 16
 WINDOW_MS_MAX = 366 * DAY_MS
 DURATION_MS_MAX = 3_660 * DAY_MS
 
+MODELS_MAX = 8
+SETS_MAX = 8
+PRIOR_MAX = 1_000_000
+MEMORY_MIN = 1_000
+MEMORY_MAX = 10_000_000
+OPEN_EXAMPLES_MAX = 5
+"""Of a user and a model, at once: so many times `every` reaches at least as far as `within`."""
+
 TAGS_MAX = 60
 """Groups included: tags are bits of one 64-bit word."""
 

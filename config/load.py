@@ -15,6 +15,8 @@ from config.events import Events, check_events, read_events
 from config.features import Features, read_features
 from config.fields import field_names
 from config.journeys import Around, read_journey
+from config.models import Around as AroundModels
+from config.models import read_models
 from config.problems import ConfigError, Problem
 from config.schema import Config, EventDef, Journey, Shop, Tag
 from config.shop import check_vocabulary, read_shop
@@ -46,13 +48,26 @@ def load(directory: Path | None = None) -> Config:
     if folder.shop is not None and shop is not None and events is not None:
         check_vocabulary(shop, events, folder.shop.place.at("vocabulary"))
     features = read_part(folder.features, lambda table: read_features(table, events))
+    channels = shop.channels if shop is not None else None
+    around = AroundModels(features=features, events=events, channels=channels)
+    models = read_part(folder.models, lambda table: read_models(table, around))
     tags = read_part(folder.tags, lambda table: read_tags(table, features))
     journeys = read_journeys(folder, surroundings(shop, events, features, tags))
     if folder.events is not None and events is not None:
         check_events(known_events(events), folder.events.place)
-    if found or shop is None or events is None or features is None or tags is None:
+    if found or None in (shop, events, features, tags, models):
         raise ConfigError(tuple(sorted(found, key=lambda one: (one.file, one.line or 0))))
-    return resolve(shop, events, features, tags, journeys)
+    assert shop is not None and events is not None and features is not None, "they were read"
+    config = Config(
+        shop=shop,
+        events=known_events(events),
+        features=tuple(feature for feature in features.values() if feature is not None),
+        tags=tags or (),
+        models=models or (),
+        journeys=journeys,
+        version="",
+    )
+    return replace(config, version=version_of(config))
 
 
 def label_of(directory: Path | None) -> str:
@@ -95,25 +110,6 @@ def read_journeys(folder: Folder, around: Around) -> tuple[Journey, ...]:
 def known_events(events: Events) -> tuple[EventDef, ...]:
     """The events without those that could not be read."""
     return tuple(event for event in events.values() if event is not None)
-
-
-def resolve(
-    shop: Shop,
-    events: Events,
-    features: Features,
-    tags: tuple[Tag, ...],
-    journeys: tuple[Journey, ...],
-) -> Config:
-    """The config of parts without problems, with its version."""
-    config = Config(
-        shop=shop,
-        events=known_events(events),
-        features=tuple(feature for feature in features.values() if feature is not None),
-        tags=tags,
-        journeys=journeys,
-        version="",
-    )
-    return replace(config, version=version_of(config))
 
 
 def without_live_from(config: Config) -> Config:

@@ -11,7 +11,12 @@ from config.problems import Place, shown
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 FUNCTIONS = ("has", "min", "max", "abs")
 NAME_SPACES = ("event", "tags", "propensity")
+HORIZON = "horizon_days"
+"""In a term: the days within which its model's outcome counts."""
+
+TERM_FUNCTIONS = ("log1p", "log", "log_expm1", "clip", "hinge", "first_of", "min", "max")
 RESERVED = frozenset((*FUNCTIONS, *NAME_SPACES, *keyword.kwlist))
+RESERVED_IN_TERMS = frozenset((HORIZON, *TERM_FUNCTIONS))
 
 
 def check_name(what: str, name: str, place: Place) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Literal
 
+from config.expressions import RULE, Fault, excerpt_of, text_of
 from config.limits import NUMBER_MAX, PROGRAM_LENGTH_MAX, RULE_DEPTH_MAX, TEXT_BYTES_MAX
 from config.names import FUNCTIONS
 from config.opcodes import (
@@ -37,7 +38,7 @@ from config.opcodes import (
 )
 from config.problems import nearest_name, shown
 from config.schema import Comparison
-from config.scope import SPLIT_FIX, Fault, RuleType, Scope, Term, find_in_space, find_name
+from config.scope import RuleType, Scope, Term, find_in_space, find_name
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 
@@ -72,7 +73,6 @@ TYPE_WORDS: Mapping[RuleType, str] = {
     "unknown": "something",
 }
 KNOWN_FIX = "rules have comparisons, and or not, + - * /, in (...), has, min, max, abs"
-EXCERPT_LENGTH_MAX = 60
 FAULTS_MAX = 20
 STEPS_MAX = 2 * PROGRAM_LENGTH_MAX
 """Tree nodes that are looked at. `in` writes its left side again for each member, so nested ones
@@ -129,10 +129,10 @@ class RuleWriter:
         self.steps += 1
         if depth > RULE_DEPTH_MAX:
             message = f"expected at most {RULE_DEPTH_MAX} levels of brackets and signs, got more"
-            return self.fault(message, fix=SPLIT_FIX)
+            return self.fault(message, fix=RULE.split)
         if self.steps > STEPS_MAX:
             message = f"expected a rule of at most {PROGRAM_LENGTH_MAX} steps, got more"
-            return self.fault(message, fix=SPLIT_FIX)
+            return self.fault(message, fix=RULE.split)
         match node:
             case ast.Constant():
                 return self.constant(node)
@@ -289,13 +289,13 @@ class RuleWriter:
             self.fault(message, fix="write ==, != or in")
         opcodes = TEXT_OPCODES if types == {"text"} else NUMBER_OPCODES
         self.code.append((opcodes.get(symbol, OP_EQ), 0))
-        text = f"{self.text_of(left)} {symbol} {self.text_of(right)}"
+        text = f"{text_of(self.source, left)} {symbol} {text_of(self.source, right)}"
         sides = Comparison(text=text, operator=symbol, left=(start, middle), right=(middle, end))
         self.comparisons.append(sides)
 
     def call(self, node: ast.Call, depth: int) -> RuleType:
         """`has(x)`, `abs(x)`, `min(a, b, ...)`, `max(a, b, ...)`."""
-        name = node.func.id if isinstance(node.func, ast.Name) else self.text_of(node.func)
+        name = node.func.id if isinstance(node.func, ast.Name) else text_of(self.source, node.func)
         if name not in FUNCTIONS:
             nearest = nearest_name(name, FUNCTIONS)
             fix = f"write {nearest}" if nearest else f"the functions are {', '.join(FUNCTIONS)}"
@@ -344,10 +344,4 @@ class RuleWriter:
 
     def excerpt(self, node: ast.expr) -> str:
         """The source of `node` for a message."""
-        text = self.text_of(node)
-        return text if len(text) <= EXCERPT_LENGTH_MAX else text[:EXCERPT_LENGTH_MAX] + "..."
-
-    def text_of(self, node: ast.expr) -> str:
-        """The source of `node`, on one line."""
-        text = ast.get_source_segment(self.source, node) or ""
-        return " ".join(text.split()) if "\n" in text or "\r" in text else text
+        return excerpt_of(self.source, node)

@@ -10,6 +10,8 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from config.terms import Recipe
+
 FieldType = Literal["text", "number", "money", "flag", "lines"]
 FeatureKind = Literal[
     "count",
@@ -157,6 +159,29 @@ class Journey(Struct, frozen=True, kw_only=True):
     goal: Goal | None = None
 
 
+class Model(Struct, frozen=True, kw_only=True):
+    """A propensity: how likely one of these events is within a time, by terms of these features.
+
+    A user for whom `eligible` holds is sampled every `every_ms`, or where that is 0 at each trigger
+    sent by `channel`. `default` is what rules see while there is no version. `features` are the
+    indices of `recipe.program.features`. `complement` names the model that this one is one minus
+    of, with all of its settings but the default.
+    """
+
+    name: str
+    about: str
+    outcome: tuple[str, ...]
+    within_ms: int
+    every_ms: int
+    channel: str
+    eligible: Program | None
+    default: float
+    memory: int
+    recipe: Recipe
+    features: tuple[int, ...]
+    complement: str = ""
+
+
 class Shop(Struct, frozen=True, kw_only=True):
     """What holds for the whole shop.
 
@@ -180,8 +205,11 @@ class Shop(Struct, frozen=True, kw_only=True):
         return MINOR_DIGITS.get(self.currency, 2)
 
 
-class Config(Struct, frozen=True, kw_only=True):
-    """All of it. Journeys are sorted by name; `version` is a digest of everything that decides."""
+class Config(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All of it. Journeys are sorted by name; `version` is a digest of everything that decides.
+
+    Without models it is encoded as if there were none to have: so it keeps its version.
+    """
 
     shop: Shop
     events: tuple[EventDef, ...]
@@ -189,6 +217,7 @@ class Config(Struct, frozen=True, kw_only=True):
     tags: tuple[Tag, ...]
     journeys: tuple[Journey, ...]
     version: str
+    models: tuple[Model, ...] = ()
 
 
 _WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from config.expressions import Fault
 from config.opcodes import OP_CONST, OP_EVENT, OP_FEATURE, OP_TAG
 from config.problems import nearest_name, shown
 from config.schema import FieldType, ValueType
@@ -29,7 +30,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     features: index and type by name (type None: it has a problem of its own). thresholds: numbers
     by name (None as well). tags: indices of the tags above the rule; `tags_below` are there but
     settle later. event: the entry event's name where rules see its fields; fields: value column
-    and type by name.
+    and type by name. features_only: the rule is one of models.toml, from which the others follow.
     """
 
     features: Mapping[str, tuple[int, ValueType | None]] | None
@@ -38,14 +39,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     tags_below: Collection[str] = ()
     event: str | None = None
     fields: Mapping[str, tuple[int, FieldType]] | None = {}
-
-
-class Fault(NamedTuple):
-    """What is wrong with a rule, the known name that was probably meant, and what to do."""
-
-    message: str
-    nearest: str | None = None
-    fix: str | None = None
+    features_only: bool = False
 
 
 class Term(NamedTuple):
@@ -59,8 +53,6 @@ class Term(NamedTuple):
 
 UNKNOWN = Term("unknown")
 SPACES = ("event", "tags", "propensity")
-SPLIT_FIX = "make a tag of one part, and name the tag here"
-"""What helps where a rule is too long."""
 
 
 def unknown(message: str, nearest: str | None, write: str | None, otherwise: str) -> Fault:
@@ -85,6 +77,9 @@ def find_name(name: str, scope: Scope) -> Term | Fault:
 
 def find_in_space(space: str, name: str, scope: Scope) -> Term | Fault:
     """What `space.name` stands for: a tag, or a field of the entry event."""
+    if scope.features_only and space in SPACES:
+        message = f"'{space}.' is not known in models.toml, from which propensities are made"
+        return Fault(message, fix="use a feature")
     if space == "tags":
         return find_tag(name, scope)
     if space == "event":

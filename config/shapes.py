@@ -22,6 +22,7 @@ from config.limits import (
     RATES_MAX,
     VOCABULARY_MAX,
 )
+from config.model_shapes import BETWEEN_MODEL_KEYS, ModelsFile
 from config.shape_values import (
     ANY_NAME,
     UNWRITTEN,
@@ -225,6 +226,7 @@ FILES: dict[str, type[Struct]] = {
     "events": EventsFile,
     "features": FeaturesFile,
     "tags": TagsFile,
+    "models": ModelsFile,
     "journey": JourneyFile,
 }
 """By the name of their schema."""
@@ -232,6 +234,7 @@ FILES: dict[str, type[Struct]] = {
 BETWEEN_KEYS: dict[type[Struct], Schema] = (
     BETWEEN_FEATURE_KEYS
     | BETWEEN_JOURNEY_KEYS
+    | BETWEEN_MODEL_KEYS
     | {TagGroup: {"minProperties": 1, "dependencies": {"pick": {"minProperties": 2}}}}
 )
 """What one key of a table says about another, which types cannot say."""

@@ -76,17 +76,17 @@ class Table:
         self.place.at(key).report(f"expected {expected}, got {shown(value)}", fix=fix)
         return low
 
-    def share(self, key: str, default: float) -> float:
+    def share(self, key: str, default: float | None = None) -> float:
         """A number from 0 to 1."""
-        value = self._take(key, False)
+        value = self._take(key, default is None)
         if value is None:
-            return default
+            return default or 0.0
         number = check_number(value, self.place.at(key))
         if number is not None and not 0 <= number <= 1:
             percent = number if 1 < number <= 100 else 10
             fix = f"write {percent / 100:g} for {percent:g} percent"
             self.place.at(key).report(f"expected a share from 0 to 1, got {shown(value)}", fix=fix)
-            return default
+            return default or 0.0
         return number or 0.0
 
     def choice(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from config.expressions import names_in
 from config.limits import LIST_LENGTH_MAX
 from config.names import check_name
 from config.problems import Place, shown
-from config.rules import names_in
 from config.tables import Table, check_each, check_number
 
 Thresholds = dict[str, float | None]

@@ -14,6 +14,8 @@ from config.tables import NOT_YET, Table
 from config.toml_errors import syntax_fault
 
 REQUIRED = ("shop", "events", "features", "tags")
+OPTIONAL = ("models",)
+FILES = (*REQUIRED, *OPTIONAL)
 LATER = ("suppression",)
 JOURNEYS_FOLDER = "journeys"
 INIT_FIX = "`beckon init DIR` writes a folder with all files"
@@ -26,13 +28,14 @@ class Folder(NamedTuple):
     events: Table | None
     features: Table | None
     tags: Table | None
+    models: Table | None
     journeys: Mapping[str, Table | None]
 
 
 def read_folder(directory: Path, label: str, found: list[Problem]) -> Folder:
     """Read all TOML files of `directory`; problems name them below `label`."""
     place = Place(found, label)
-    nothing = Folder(None, None, None, None, {})
+    nothing = Folder(None, None, None, None, None, {})
     try:
         if not directory.is_dir():
             place.report("expected a config folder, got none of this name", fix=INIT_FIX)
@@ -47,7 +50,14 @@ def read_folder(directory: Path, label: str, found: list[Problem]) -> Folder:
         read_table(directory / f"{name}.toml", Place(found, f"{label}/{name}.toml"))
         for name in REQUIRED
     )
-    return Folder(shop, events, features, tags, journeys)
+    models = read_models_table(directory, label, found)
+    return Folder(shop, events, features, tags, models, journeys)
+
+
+def read_models_table(directory: Path, label: str, found: list[Problem]) -> Table | None:
+    """The table of models.toml; an empty one where there is no such file."""
+    path, place = directory / "models.toml", Place(found, f"{label}/models.toml")
+    return read_table(path, place) if path.exists() else Table({}, place)
 
 
 def check_names(directory: Path, label: str, found: list[Problem]) -> None:
@@ -56,8 +66,8 @@ def check_names(directory: Path, label: str, found: list[Problem]) -> None:
         place = Place(found, f"{label}/{printable(path.name)}")
         if path.stem in LATER:
             place.report(NOT_YET, fix="remove the file")
-        elif path.stem not in REQUIRED and not path.name.startswith("."):
-            nearest = nearest_name(path.name, [f"{name}.toml" for name in REQUIRED])
+        elif path.stem not in FILES and not path.name.startswith("."):
+            nearest = nearest_name(path.name, [f"{name}.toml" for name in FILES])
             fix = f"rename it to {nearest}" if nearest else "remove it, or move it to journeys/"
             place.report("no config file has this name", nearest, fix)
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from config.durations import format_duration
 from config.load import PACKAGED, label_of
-from config.schema import Config, Feature, Journey, Stage, Tag
+from config.schema import Config, Feature, Journey, Model, Stage, Tag
 from config.tables import Table
 from config.toml_files import Folder, read_folder
 from flows.branches import Branch, counted
@@ -40,6 +40,7 @@ def config_tree(
         Branch(text=f"events.toml: {counted(len(config.events), 'event')}"),
         features_branch(config, features, with_features=with_features),
         tags_branch(config.tags, folder),
+        *models_branches(config.models, folder),
         *(journey_branch(journey, config, folder) for journey in config.journeys),
     )
     return Branch(text=f"{label}: no problems, version {config.version}", branches=files)
@@ -105,6 +106,37 @@ def tag_text(tag: Tag) -> str:
         return f"{name}: only the first that holds" if tag.pick_first else name
     kept = f", kept {format_duration(tag.keep_ms)}" if tag.keep_ms else ""
     return f"{name}: {one_line(tag.rule.text)}{kept}"
+
+
+def models_branches(models: Sequence[Model], folder: Folder) -> tuple[Branch, ...]:
+    """Models with what they foretell and read; nothing where there is no models.toml."""
+    if not models:
+        return ()
+    return (
+        Branch(
+            text=f"models.toml: {counted(len(models), 'model')}",
+            branches=(*map(model_branch, models), *thresholds_branch(folder.models)),
+        ),
+    )
+
+
+def model_branch(model: Model) -> Branch:
+    """What a model foretells; below it who is sampled when, and what it reads."""
+    if model.complement:
+        return Branch(text=f"{model.name}: one minus {model.complement}")
+    outcome = f"{' or '.join(model.outcome)} within {format_duration(model.within_ms)}"
+    sampled = (
+        f"every {format_duration(model.every_ms)}" if model.every_ms else f"at each {model.channel}"
+    )
+    when = f" when {one_line(model.eligible.text)}" if model.eligible else ""
+    program = model.recipe.program
+    terms = counted(len(program.terms), "term")
+    lines = (
+        f"sampled {sampled}{when}",
+        f"{terms} of {counted(len(program.features), 'feature')}; until learned {model.default:g}",
+    )
+    branches = tuple(Branch(text=line) for line in lines)
+    return Branch(text=f"{model.name}: {outcome}", branches=branches)
 
 
 def journey_branch(journey: Journey, config: Config, folder: Folder) -> Branch:

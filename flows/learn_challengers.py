@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from river import base, compose, ensemble, forest, linear_model, optim, preprocessing, tree
 
+from config.terms import TermProgram
 from flows.learn_frames import Named
-from flows.learn_program import TermProgram
 from flows.learn_river import ClippedScaler, Terms
 
 SEED = 1

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from config.jit import compiled, inlined
 
 LOG1P, LOG, LOG_EXPM1, LINEAR, CLIP, HINGE, PRODUCT, RATIO, EQUALS, FILLED, FIRST_OF = range(11)
-"""What a step of a program computes; `flows.learn_program` says it in words."""
+SUM = 11
+"""What a step of a program computes; `config.terms` says it in words."""
 
 FEATURE_MAX = 1e12
 """A feature that is not finite, or beyond this on either side, is missing."""
@@ -144,6 +145,8 @@ def _value_of(kind: int, first: float, second: float, low: float, high: float) -
         value = min(max(first, low), high)
     elif kind == HINGE:
         value = max(first - low, 0.0)
+    elif kind == SUM:
+        value = first + second
     elif kind == PRODUCT:
         value = first * second
     elif kind == RATIO:

@@ -21,6 +21,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from config.terms import Recipe
 from flows.learn_loops import (
     Moments,
     Newton,
@@ -33,7 +34,6 @@ from flows.learn_loops import (
     learn_moments,
 )
 from flows.learn_program import compiled_program, rows_for, terms_of
-from flows.learn_recipe import Recipe
 
 BATCH = 64
 MEMORY = 10_000.0

@@ -1,24 +1,6 @@
-"""Terms: what a model reads, computed from features by a short program of named steps.
+"""Programs of terms (`config.terms`), checked and run.
 
-A step names what it computes, its inputs (features or steps above it) and its constants. The same
-program runs in one compiled loop for a batch, a single row and a score, with the same bits.
-
-==========  ====================  ======================================================
-word        inputs; constants     value
-==========  ====================  ======================================================
-log1p       a                     log(1 + a), of 0 where a is negative
-log         a                     log(a), of 1e-9 at least
-log_expm1   a                     log(exp(a) - 1), of 1e-9 at least
-linear      a; by, plus           a x by + plus
-clip        a; low, high          a, held within both
-hinge       a; knot               what a has above the knot, else 0
-product     a, b                  a x b
-ratio       a, b; floor           a / b, with b at least the floor
-equals      a; code               1 where a is the code, else 0: one tier of several
-filled      a; value              a, or the value where a is missing
-first_of    a, b                  a, or b where a is missing
-==========  ====================  ======================================================
-
+One compiled loop runs them for a batch, a single row and a score, with the same bits.
 A missing feature is NaN, and so is all that needs it; the scaler takes it for the mean.
 """
 
@@ -28,9 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
+from config.terms import STEPS_MAX, WORDS, Step, TermProgram
 from flows.learn_loops import (
     CLIP,
     EQUALS,
@@ -43,54 +25,28 @@ from flows.learn_loops import (
     LOG_EXPM1,
     PRODUCT,
     RATIO,
+    SUM,
     Program,
     fill_terms,
 )
 
-STEPS_MAX = 512
-"""Steps of a program; its features and terms are no more either."""
-
-
-class Word(Struct, frozen=True, kw_only=True):
-    """A word that a step may use: its code in the compiled loop, and what it takes."""
-
-    code: int
-    inputs: int
-    constants: int
-
-
-WORDS: Mapping[str, Word] = MappingProxyType(
+CODES: Mapping[str, int] = MappingProxyType(
     {
-        "log1p": Word(code=LOG1P, inputs=1, constants=0),
-        "log": Word(code=LOG, inputs=1, constants=0),
-        "log_expm1": Word(code=LOG_EXPM1, inputs=1, constants=0),
-        "linear": Word(code=LINEAR, inputs=1, constants=2),
-        "clip": Word(code=CLIP, inputs=1, constants=2),
-        "hinge": Word(code=HINGE, inputs=1, constants=1),
-        "product": Word(code=PRODUCT, inputs=2, constants=0),
-        "ratio": Word(code=RATIO, inputs=2, constants=1),
-        "equals": Word(code=EQUALS, inputs=1, constants=1),
-        "filled": Word(code=FILLED, inputs=1, constants=1),
-        "first_of": Word(code=FIRST_OF, inputs=2, constants=0),
+        "log1p": LOG1P,
+        "log": LOG,
+        "log_expm1": LOG_EXPM1,
+        "linear": LINEAR,
+        "clip": CLIP,
+        "hinge": HINGE,
+        "sum": SUM,
+        "product": PRODUCT,
+        "ratio": RATIO,
+        "equals": EQUALS,
+        "filled": FILLED,
+        "first_of": FIRST_OF,
     }
 )
-
-
-class Step(Struct, frozen=True, kw_only=True):
-    """One line of a program: `name` = `word` of `inputs` with `constants`."""
-
-    name: str
-    word: str
-    inputs: tuple[str, ...]
-    constants: tuple[float, ...] = ()
-
-
-class TermProgram(Struct, frozen=True, kw_only=True):
-    """What is read, what is computed of it in order, and which of both are the model's terms."""
-
-    features: tuple[str, ...]
-    steps: tuple[Step, ...]
-    terms: tuple[str, ...]
+"""What the compiled loop calls each word."""
 
 
 class ProgramError(ValueError):
@@ -110,7 +66,7 @@ def compiled_program(program: TermProgram) -> Program:
     constants = np.zeros((count, 2))
     for row, step in enumerate(program.steps):
         inputs = [registers[name] for name in step.inputs]
-        steps[row] = WORDS[step.word].code, inputs[0], inputs[-1]
+        steps[row] = CODES[step.word], inputs[0], inputs[-1]
         constants[row, : len(step.constants)] = step.constants
     return Program(
         steps=steps,

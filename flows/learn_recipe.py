@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 
-from msgspec import Struct
-
-from flows.learn_program import Step, TermProgram
+from config.terms import Recipe, Step, TermProgram, TermSet
 
 ORDER_FEATURES = (
     "days_since_order",
@@ -63,20 +61,6 @@ is centred there before it is multiplied says more than the factors already do."
 RATE_PRIOR = 10.0
 INTERACTION_PRIOR = 30.0
 """How many examples' worth of evidence hold each weight at 0, in either set."""
-
-
-class TermSet(Struct, frozen=True, kw_only=True):
-    """Terms of a program that one regression reads, and how firmly its weights are held at 0."""
-
-    terms: tuple[str, ...]
-    prior: float
-
-
-class Recipe(Struct, frozen=True, kw_only=True):
-    """A program and the sets of its terms, one regression each; their logits are averaged."""
-
-    program: TermProgram
-    sets: tuple[TermSet, ...]
 
 
 def purchase_recipe(horizon_days: float, more: tuple[str, ...] = ()) -> Recipe:

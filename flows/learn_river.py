@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from river import base, compose
 from river.utils import dataframe
 
+from config.terms import Step, TermProgram
 from flows.learn_frames import (
     Named,
     Places,
@@ -37,7 +38,7 @@ from flows.learn_loops import (
     probability,
 )
 from flows.learn_model import BATCH, CLIP, MEMORY, Settings, kept_of, new_moments, new_newton
-from flows.learn_program import Step, TermProgram, compiled_program, terms_of
+from flows.learn_program import compiled_program, terms_of
 from flows.learn_recipe import RATE_PRIOR
 
 

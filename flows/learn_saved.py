@@ -15,9 +15,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from config.terms import TermProgram
 from flows.learn_loops import Moments, Program, Scorer
 from flows.learn_model import Learner, Settings
-from flows.learn_program import ProgramError, TermProgram, compiled_program
+from flows.learn_program import ProgramError, compiled_program
 
 FORMAT = 1
 DIGEST_BYTES = 32

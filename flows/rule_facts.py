@@ -8,9 +8,8 @@ from functools import lru_cache
 from math import inf
 from typing import NamedTuple
 
+from config.expressions import Fault, names_in, parse_expression
 from config.rule_writer import COMPARISONS
-from config.rules import names_in, parse_rule
-from config.scope import Fault
 from connectors.triggers import Compared
 
 RULES_CACHED_MAX = 1024
@@ -114,7 +113,7 @@ def terms_of(rule: str) -> Terms:
     >>> terms_of("a > 1 and not (b in (1, 2) or tags.value.vip)")
     Terms(comparisons=(True, False, False), tags=(('value.vip', False),))
     """
-    tree = parse_rule(rule)
+    tree = parse_expression(rule)
     assert not isinstance(tree, Fault), "a rule of a config was parsed before"
     comparisons: list[bool] = []
     tags: list[tuple[str, bool]] = []
@@ -148,7 +147,7 @@ def _add_terms(
 
 @lru_cache(maxsize=RULES_CACHED_MAX)
 def _sides(comparison: str) -> Sides:
-    tree = parse_rule(comparison)
+    tree = parse_expression(comparison)
     assert isinstance(tree, ast.Compare), "the text of a comparison is one"
     left, right = ast.unparse(tree.left), ast.unparse(tree.comparators[0])
     return Sides(left, COMPARISONS[type(tree.ops[0])], right)

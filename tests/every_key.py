@@ -76,6 +76,34 @@ FILES: dict[str, Table] = {
             "more": {"pick": "all", "big": {"when": "cart_value > 50"}},
         },
     },
+    "models.toml": {
+        "thresholds": {"least": 1},
+        "terms": {"recency": "log1p(days_since_order)", "many": "orders - least"},
+        "set": {
+            "rates": {"terms": ["recency"], "prior": 10},
+            "slopes": {"adds_to": "rates", "terms": ["many"], "prior": 30},
+        },
+        "model": {
+            "purchase": {
+                "about": "Orders again.",
+                "outcome": ["Order Completed"],
+                "within": "30d",
+                "eligible": "orders >= least",
+                "every": "7d",
+                "default": 0.2,
+                "sets": ["rates", "slopes"],
+                "memory": 5000,
+            },
+            "churn": {"about": "Orders no more.", "complement": "purchase"},
+            "response": {
+                "outcome": ["Order Completed", "page"],
+                "within": "3d",
+                "channel": "email",
+                "default": 0,
+                "sets": ["rates"],
+            },
+        },
+    },
     "journeys/cart.toml": {
         "about": "Reminds of a cart.",
         "status": "live",

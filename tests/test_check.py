@@ -103,6 +103,14 @@ def test_the_tree_of_a_clean_folder_names_what_a_person_knows(run: Run) -> None:
         "lifecycle: only the first that holds",
         "vip: spend_365d >= vip_spend",
         "checkout: checkouts_1h > 0, kept 2h",
+        "models.toml: 3 models",
+        "purchase_30d: Order Completed within 30d",
+        "sampled every 7d when orders_total >= least_orders",
+        "6 terms of 3 features; until learned 0.2",
+        "churn_30d: one minus purchase_30d",
+        "response_email: Email Opened or Email Link Clicked within 3d",
+        "sampled at each email",
+        "thresholds: least_orders 1",
         "journeys/win_back.toml: live, priority 40, holdout 10%",
         "enters on tag lifecycle.at_risk when spend_365d >= min_spend",
         "reminder: after 30m (for 2h) sends cart_reminder when cart_value >= min_cart_value",
@@ -189,13 +197,13 @@ def test_there_is_an_example_for_every_key_that_a_file_must_have() -> None:
         call
         for path in (ROOT / "config").glob("*.py")
         for call in re.findall(
-            r"\b(?:table|own)\.(?:text|texts|duration|whole)\(\"(\w+)\"([^()]*)\)",
+            r"\b(?:table|own)\.(?:text|texts|duration|whole|share)\(\"(\w+)\"([^()]*)\)",
             path.read_text(),
         )
     ]
     required = {key for key, more in calls if "default" not in more and "example" not in more}
     # These are read only where they are there.
-    required -= {"key", "window", "tile"}
+    required -= {"key", "window", "tile", "complement"}
     assert len(required) > 10
     assert required <= KEY_EXAMPLES.keys()
     for key in required:

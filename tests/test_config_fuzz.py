@@ -11,17 +11,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from config.expressions import Fault, names_in, parse_expression, source_of
 from config.load import PACKAGED, load
 from config.problems import ConfigError
-from config.rules import compile_rule, names_in
-from config.schema import Config, Program
-from config.scope import Fault
+from config.rules import compile_rule
+from config.schema import Config, Feature, Program
+from config.term_steps import Steps, program_of
+from config.term_writer import TERM, Seen, TermWriter
 from tests.config_folders import write_minimal
 from tests.rule_evaluation import evaluate
 from tests.test_rules import EVENT, FEATURES, SCOPE, TAGS
 
 SECONDS_MAX = 2.0
-FILES = ("shop.toml", "events.toml", "features.toml", "tags.toml", "journeys/abandoned_cart.toml")
+FILES = (
+    "shop.toml",
+    "events.toml",
+    "features.toml",
+    "tags.toml",
+    "models.toml",
+    "journeys/abandoned_cart.toml",
+)
 PIECES = (
     *(
         "views",
@@ -153,6 +162,53 @@ def test_a_piece_repeated_without_end_is_a_fault_and_no_hang(
     check_rule(piece * count + last)
 
 
+TERM_PIECES = (
+    *("orders", "gap", "many", "horizon_days", "above", "below", "broken", "country", "1", "2.5"),
+    *("log1p(", "log(", "log_expm1(", "clip(", "hinge(", "first_of(", "min(", "max(", "abs("),
+    *("+", "-", "*", "/", "**", "==", "<", "(", ")", ",", " and ", "not ", "'", "tags.", "1e999"),
+)
+SEEN = Seen(
+    features={
+        "orders": Feature(name="orders", kind="count", value="number"),
+        "gap": Feature(name="gap", kind="gap", value="number"),
+        "country": Feature(name="country", kind="last", value="text"),
+    },
+    numbers={"many": 3.0, "horizon_days": 30.0},
+    above={"above": "above", "broken": None},
+    below=("below",),
+)
+
+
+def check_term(text: str) -> None:
+    start = time.process_time()
+    tree = parse_expression(text, TERM)
+    if not isinstance(tree, Fault):
+        steps = Steps()
+        writer = TermWriter(source_of(text), SEEN, steps)
+        value = writer.write_term(tree)
+        if value is not None:
+            steps.define("it", value)
+            program = program_of(steps.named.values(), ("it",))
+            assert set(program.features) <= {"orders", "gap", "above"}
+        assert value is not None or writer.faults or "broken" in text
+        "".join(fault.message for fault in writer.faults).encode()
+    assert time.process_time() - start < SECONDS_MAX
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(TERM_PIECES), max_size=30).map("".join))
+def test_terms_of_random_pieces_are_steps_or_have_faults(text: str) -> None:
+    check_term(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(TERM_PIECES), st.integers(1, 1_000), st.sampled_from(TERM_PIECES))
+def test_a_piece_of_a_term_without_end_is_a_fault_and_no_hang(
+    piece: str, count: int, last: str
+) -> None:
+    check_term(piece * count + last)
+
+
 def check_folder(file: str, content: bytes) -> None:
     """The minimal config with this file loads, or its problems can be told."""
     with tempfile.TemporaryDirectory() as name:
@@ -235,6 +291,18 @@ def test_random_bytes_are_told(file: str, content: bytes) -> None:
     check_folder(file, content)
 
 
+MANY_LONG_TERMS = (
+    "[terms]\n"
+    + "".join(f"t{number} = '{'log1p(log1p(orders_total)) + ' * 28}5'\n" for number in range(100))
+    + f"[set.all]\nprior = 1\nterms = {[f't{number}' for number in range(100)]}\n"
+    + "".join(
+        f"[model.m{days}]\noutcome = ['page']\nwithin = '{days}d'\nevery = '9d'\ndefault = 0\n"
+        "sets = ['all']\n"
+        for days in range(1, 9)
+    )
+)
+
+
 @pytest.mark.parametrize(
     ("file", "text"),
     [
@@ -242,6 +310,11 @@ def test_random_bytes_are_told(file: str, content: bytes) -> None:
         ("events.toml", "".join(f"[e{index}]\nx = 1\n" for index in range(15_000))),
         ("tags.toml", "".join(f"t{index} = 'view_1h > spend_36d'\n" for index in range(8_000))),
         ("tags.toml", "[thresholds]\n" + "".join(f"t{index} = 1\n" for index in range(20_000))),
+        (
+            "models.toml",
+            "[terms]\n" + "".join(f"t{i} = 'orders_totl + vews'\n" for i in range(9_000)),
+        ),
+        ("models.toml", MANY_LONG_TERMS),
         ("shop.toml", "[vocabulary]\n" + "".join(f"w{index} = 'x'\n" for index in range(15_000))),
         ("shop.toml", "".join(f"curency{index} = 1\n" for index in range(15_000))),
         ("events.toml", "[x]\nrequire = [" + "'a',\n" * 50_000 + "]\n"),

@@ -35,7 +35,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Config:
         file = "journeys/abandoned_cart" if name == "journey" else name
         (folder / f"{file}.toml").write_text(text, "utf-8")
         names.append(name)
-    assert names == ["shop", "events", "features", "tags", "journey"]
+    assert names == ["shop", "events", "features", "tags", "models", "journey"]
     return load(folder)
 
 
@@ -51,6 +51,7 @@ def test_what_is_not_supported_yet_is_said() -> None:
 
 def test_the_examples_of_the_page_are_one_config(shop: Config) -> None:
     assert [journey.name for journey in shop.journeys] == ["abandoned_cart"]
+    assert [model.name for model in shop.models] == ["purchase_30d", "churn_30d"]
     assert len(shop.features) == 9
 
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from flows.learn_program import ProgramError, Step, TermProgram, compiled_program, terms_of
+from config.terms import Step, TermProgram
+from flows.learn_program import ProgramError, compiled_program, terms_of
 from flows.learn_recipe import ORDER_FEATURES, purchase_recipe
 from tests.learning import POISON, interaction_terms, made_up, rate_terms
 
@@ -37,6 +38,7 @@ def value(word: str, *inputs: float, constants: tuple[float, ...] = ()) -> float
         ("clip", (-3.0,), (0.0, 2.0), 0.0),
         ("hinge", (3.0,), (2.0,), 1.0),
         ("hinge", (1.0,), (2.0,), 0.0),
+        ("sum", (3.0, 4.0), (), 7.0),
         ("product", (3.0, 4.0), (), 12.0),
         ("ratio", (3.0, 4.0), (1.0,), 0.75),
         ("ratio", (3.0, 0.0), (1.0,), 3.0),

@@ -7,8 +7,8 @@ import pytest
 from river import base
 from river.checks import yield_checks
 
+from config.terms import TermProgram
 from flows.learn_challengers import CHALLENGERS, challenger
-from flows.learn_program import TermProgram
 from flows.learn_river import ClippedScaler, MeanOfLogits, NewtonLogistic, Terms
 from tests.learning import POISON
 

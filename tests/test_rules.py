@@ -6,10 +6,11 @@ import time
 
 import pytest
 
+from config.expressions import Fault, names_in
 from config.limits import RULE_COMPARISONS_MAX, RULE_DEPTH_MAX, RULE_STACK_MAX
-from config.rules import compile_rule, names_in
+from config.rules import compile_rule
 from config.schema import Program
-from config.scope import Fault, Scope
+from config.scope import Scope
 from tests.rule_evaluation import Value, evaluate, run
 
 SCOPE = Scope(

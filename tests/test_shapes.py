@@ -17,6 +17,8 @@ from config.features import KINDS, read_features
 from config.journeys import Around, read_journey
 from config.json_schemas import json_schema
 from config.load import load
+from config.models import Around as AroundModels
+from config.models import read_models
 from config.places import Source
 from config.problems import Place
 from config.shapes import FILES
@@ -105,6 +107,7 @@ def read_all(files: dict[str, Any]) -> None:
     events = read_events(table("events.toml"), shop.channels.values())
     features = read_features(table("features.toml"), events)
     read_tags(table("tags.toml"), features)
+    read_models(table("models.toml"), AroundModels(features, events, shop.channels))
     around = Around(channels=None, events=events, columns={}, features=None, tags=None)
     for name in files:
         if name.startswith("journeys/"):
