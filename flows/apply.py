@@ -38,6 +38,8 @@ from state.layout import (
     MESSAGES_MAX,
     ROW_WORDS,
     SWEEP_AT,
+    USER_HASH,
+    USER_HASH_MASK,
 )
 from state.memory import (
     DUPLICATES,
@@ -85,7 +87,7 @@ def apply_events(
         slot = slots[index]
         is_new = memory.rows64[slot * len(template) + SWEEP_AT] == 0
         if is_new:
-            _new_row(machine, template, slot)
+            _new_row(machine, template, slot, columns.user_hash[index])
         if not is_new and _is_duplicate(machine, slot, columns.message_hash[index]):
             memory.nodes[DUPLICATES] += 1
             continue
@@ -245,10 +247,11 @@ def _fetch_lists(memory: Memory, slot: int, words: int) -> None:
 
 
 @inlined
-def _new_row(machine: Machine, template: NDArray[np.int64], slot: int) -> None:
+def _new_row(machine: Machine, template: NDArray[np.int64], slot: int, user_hash: int) -> None:
     words = slot * len(template)
     for word in range(len(template)):
         machine.memory.rows64[words + word] = template[word]
+    machine.memory.rows32[2 * words + USER_HASH] = np.int32(user_hash & USER_HASH_MASK)
 
 
 @inlined

@@ -28,7 +28,7 @@ from flows.machine import Machine, new_scratch
 from flows.plan import make_plan
 from flows.profiles import ProfileReader, UsersAtClock
 from state.conversion import Conversion
-from state.convert import convert_stored
+from state.convert import convert_stored, give_hashes
 from state.layout import TAGS
 from state.memory import (
     EARLIEST,
@@ -376,6 +376,7 @@ class Engine:
         self._memory, self._texts = self._packer.unpack(
             self._memory, self._made.plan, self._texts, 0, rows
         )
+        give_hashes(self._memory, self._made.layout.words, self._users)
         self._has_new_rules = checkpoint.config_version != self._config.version
         set_deadlines(self._machine(), self._user_count())
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)

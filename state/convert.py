@@ -31,14 +31,17 @@ from state.layout import (
     FIXED_WORDS,
     HISTORY_HEAD,
     INSTANCES_HEAD,
+    MESSAGES,
     TAGS,
+    USER_HASH,
+    USER_HASH_MASK,
     Layout,
     Plan,
 )
 from state.memory import NEVER, Memory, new_memory
 from state.packing import RowPacker
 from state.row_shape import ROW_FORMAT, FeatureCells, RowShape, decode_shape
-from state.texts import Texts, new_texts, number_of, with_room
+from state.texts import COUNT, HEAD, Texts, new_texts, number_of, with_room
 
 ROWS_AT_ONCE = 8192
 """Rows that are unpacked at a time."""
@@ -92,8 +95,8 @@ def check_shapes(old: RowShape, new: RowShape) -> None:
     Raises:
         ShapeError: amounts are in another currency, or the code reads rows of another format.
     """
-    if old.format != ROW_FORMAT:
-        raise ShapeError(expected=f"profiles of row format {ROW_FORMAT}", got=f"{old.format}")
+    if old.format not in (1, ROW_FORMAT):
+        raise ShapeError(expected=f"profiles of row format 1 or {ROW_FORMAT}", got=f"{old.format}")
     if old.currency != new.currency:
         raise ShapeError(expected=f"amounts in {new.currency}", got=old.currency)
 
@@ -133,6 +136,13 @@ def convert_rows(
         dropped += _renumber_lists(moved, new.words, ways)
         converted += packers[1].pack(moved, _plan(new), texts, np.arange(len(part)))
     return converted, conversion_between(old, new, dropped.tolist())
+
+
+def give_hashes(memory: Memory, row_words: int, users: Texts) -> None:
+    """Write each user's hash into the user's row: rows of format 1 have none."""
+    count = int(users.entries[COUNT])
+    hashes = users.entries[HEAD : HEAD + 2 * count : 2]
+    memory.rows32.reshape(-1, 2 * row_words)[:count, USER_HASH] = hashes & USER_HASH_MASK
 
 
 def _ways(old: RowShape, new: RowShape) -> _Ways:
@@ -181,7 +191,10 @@ def _moved(memory: Memory, shapes: tuple[RowShape, RowShape], ways: _Ways, blank
     """Rows of the new shape over the same lists; `blank` are rows of new users, and are filled."""
     old, _ = shapes
     source, target = _seen(memory.rows64.reshape(-1, old.words)), _seen(blank)
-    target.wide[:, :FIXED_WORDS] = source.wide[:, :FIXED_WORDS]
+    lacking = 1 if old.format == 1 else 0
+    fixed = source.wide[:, : FIXED_WORDS - lacking]
+    target.wide[:, : MESSAGES - lacking] = fixed[:, : MESSAGES - lacking]
+    target.wide[:, MESSAGES:FIXED_WORDS] = fixed[:, MESSAGES - lacking :]
     for before, after in ways.features:
         for view, run, place in zip(range(3), before.runs, after.runs, strict=True):
             cells = source[view][:, run.first : run.first + run.count]

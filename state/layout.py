@@ -29,8 +29,8 @@ SWEEP_AT = 1
 SENT_AT = 2
 CARTS_EMPTIED_AT = 3
 HEADS = 4
-"""Four words of eight int32: see below."""
-MESSAGES = 8
+"""Five words of ten int32: see below."""
+MESSAGES = 9
 """Of each of the last messages 46 bits of its id's hash: 31 as int32, then 15 as int16."""
 FIXED_WORDS = MESSAGES + MESSAGES_MAX // 2 + MESSAGES_MAX // 4
 
@@ -41,7 +41,12 @@ CARTS_HEAD = 2 * HEADS + 3
 MESSAGE_NEXT = 2 * HEADS + 4
 CLOSED_CHANNELS = 2 * HEADS + 5
 OPENED = 2 * HEADS + 6
-"""int32 words of the row: list heads, ring position, consent bits, instances opened so far."""
+USER_HASH = 2 * HEADS + 7
+EXAMPLES_HEAD = 2 * HEADS + 8
+"""int32 words of the row: list heads, ring position, consent bits, instances opened so far, and
+the low bits of the user id's hash, by which users are spread over a day or a week."""
+
+USER_HASH_MASK = 0x7FFFFFFF
 
 FEATURE_WORDS = 16
 KIND, OF, OF_LINES, WINDOW, TILE, CELLS, AT16, AT32, AT64 = range(9)

@@ -25,8 +25,11 @@ from state.layout import (
     Layout,
 )
 
-ROW_FORMAT = 1
-"""Goes up with what the words that every row has, or the nodes of its lists, mean."""
+ROW_FORMAT = 2
+"""Goes up with what the words that every row has, or the nodes of its lists, mean.
+
+Rows of format 1 can be read: they lack the word before those of the messages, and a user's hash.
+"""
 
 WIDTHS = (8, 4, 2)
 """Bytes of the cells that rows are made of: int64, int32, int16."""

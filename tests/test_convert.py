@@ -19,12 +19,13 @@ from connectors.triggers import instant_text
 from flows.partition import Engine
 from flows.plan import make_plan
 from state.convert import ShapeError, convert_rows
-from state.layout import lay_out
+from state.layout import MESSAGES, USER_HASH, lay_out
 from state.memory import new_memory
-from state.packing import RowPacker
-from state.row_shape import RowShape, decode_shape, encode_shape, shape_digest, shape_of
+from state.packing import WORDS_MASK, RowPacker
+from state.row_shape import RowShape, Run, decode_shape, encode_shape, shape_digest, shape_of
 from state.store import MemoryStore, Snapshot
 from state.texts import new_texts, number_of, with_room
+from state.word_packing import pack_words, unpack_words
 from tests.changed_configs import write_changed
 from tests.messages import message
 from tests.oracle_profile import Document, World
@@ -208,8 +209,22 @@ def test_rows_without_a_shape_beside_them_or_of_another_format_are_refused(
     with pytest.raises(ShapeError, match="expected a description of the profiles' layout"):
         Engine(other, snapshot=replace(found, shape=b""))
     later = encode_shape(replace(decode_shape(found.shape), format=99))
-    with pytest.raises(ShapeError, match="expected profiles of row format 1, got 99"):
+    with pytest.raises(ShapeError, match="expected profiles of row format 1 or 2, got 99"):
         Engine(other, snapshot=replace(found, shape=later))
+
+
+def test_rows_of_the_format_before_lack_a_hash_and_are_given_it(
+    shop_log: Sequence[bytes],
+) -> None:
+    now = snapshot_of(CONFIG, shop_log)
+    rows = [(user, row_of_format_1(row)) for user, row in now.rows]
+    shape = encode_shape(shape_of_format_1(decode_shape(now.shape)))
+    checkpoint = replace(now.checkpoint, layout="before")
+    engine = Engine(CONFIG, snapshot=replace(now, rows=rows, shape=shape, checkpoint=checkpoint))
+    assert list(engine.profiles()) == list(Engine(CONFIG, snapshot=now).profiles())
+    assert [packed for _, packed in engine.commit().rows] == repacked(
+        [row for _, row in now.rows], CONFIG
+    )
 
 
 def test_new_tags_are_held_at_once_and_turned_by_time_and_open_no_journey(
@@ -355,6 +370,49 @@ def repacked(rows: list[bytes], config: Config) -> list[bytes]:
     memory = new_memory(layout.words, users=len(rows))
     memory, texts = packer.unpack(memory, plan, texts, 0, rows)
     return packer.pack(memory, plan, texts, np.arange(len(rows)))
+
+
+def row_of_format_1(row: bytes) -> bytes:
+    """A packed row without the word before those of the messages, and without a hash."""
+    packed = np.frombuffer(row, np.uint8)
+    words = np.zeros(1 << 16, np.int64)
+    unpack_words(packed, 0, words, 1)
+    count = int(words[0]) & WORDS_MASK
+    end = unpack_words(packed, 0, words, count + 1)
+    words.view(np.int32)[2 + USER_HASH] = 0
+    before = np.delete(words[: count + 1], 1 + MESSAGES - 1)
+    before[0] -= 1
+    content = np.zeros(len(row) + 16, np.uint8)
+    size = pack_words(before, count, content, 0)
+    return content[:size].tobytes() + row[end:]
+
+
+def shape_of_format_1(shape: RowShape) -> RowShape:
+    """The shape of such rows: all that is not of every row stands a word earlier."""
+
+    def earlier(runs: tuple[Run, Run, Run]) -> tuple[Run, Run, Run]:
+        wide, halves, quarters = (
+            Run(run.first - by, run.count) if run.count else run
+            for run, by in zip(runs, (1, 2, 4), strict=True)
+        )
+        return wide, halves, quarters
+
+    return replace(
+        shape,
+        format=1,
+        words=shape.words - 1,
+        text_cells=tuple(cell - 2 for cell in shape.text_cells),
+        distinct_heads=tuple(cell - 2 for cell in shape.distinct_heads),
+        features=tuple(replace(one, runs=earlier(one.runs)) for one in shape.features),
+        tags=tuple(
+            replace(
+                tag,
+                keep_word=tag.keep_word - (tag.keep_word >= 0),
+                since_cell=tag.since_cell - 2 * (tag.since_cell >= 0),
+            )
+            for tag in shape.tags
+        ),
+    )
 
 
 def shape(config: Config) -> RowShape:
