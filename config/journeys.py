@@ -13,9 +13,10 @@ from config.limits import ABOUT_BYTES_MAX, PRIORITY_MAX, STAGES_MAX
 from config.names import check_name
 from config.problems import Place, nearest_name, shown
 from config.rules import read_rule
-from config.schema import EventDef, FieldType, Goal, Journey, Program, Stage, Status, ValueType
+from config.schema import EventDef, FieldType, Goal, Journey, Program, Stage, Status
 from config.scope import Scope
 from config.tables import Table, check_each
+from config.tags import Seen
 from config.thresholds import check_used, read_thresholds
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -32,7 +33,7 @@ class Around(NamedTuple):
     channels: Collection[str] | None
     events: Events | None
     columns: Mapping[str, int]
-    features: Mapping[str, tuple[int, ValueType | None]] | None
+    seen: Seen
     tags: Mapping[str, int] | None
 
 
@@ -51,8 +52,13 @@ def read_journey(name: str, table: Table, around: Around) -> Journey:
     """The journey of one file; what is unusable is reported and stands for nothing."""
     check_name("journey", name, table.place)
     limits = table.table("thresholds")
-    thresholds = read_thresholds(limits, around.features or ())
-    scope = Scope(features=around.features, thresholds=thresholds, tags=around.tags)
+    thresholds = read_thresholds(limits, around.seen.features or ())
+    scope = Scope(
+        features=around.seen.features,
+        propensities=around.seen.propensities,
+        thresholds=thresholds,
+        tags=around.tags,
+    )
     entry = read_entry(table.table("entry", required=True), scope, around)
     exit_events, exit_when = read_exit(table.table("exit"), scope, around.events)
     journey = Journey(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,12 +16,12 @@ from config.features import Features, read_features
 from config.fields import field_names
 from config.journeys import Around, read_journey
 from config.models import Around as AroundModels
-from config.models import read_models
+from config.models import propensities, read_models
 from config.problems import ConfigError, Problem
-from config.schema import Config, EventDef, Journey, Shop, Tag
+from config.schema import Config, EventDef, Feature, Journey, Model, Shop, Tag
 from config.shop import check_vocabulary, read_shop
 from config.tables import Table
-from config.tags import feature_types, read_tags
+from config.tags import Seen, feature_types, read_tags
 from config.toml_files import Folder, read_folder
 
 PACKAGED = Path(__file__).parent
@@ -51,8 +51,9 @@ def load(directory: Path | None = None) -> Config:
     channels = shop.channels if shop is not None else None
     around = AroundModels(features=features, events=events, channels=channels)
     models = read_part(folder.models, lambda table: read_models(table, around))
-    tags = read_part(folder.tags, lambda table: read_tags(table, features))
-    journeys = read_journeys(folder, surroundings(shop, events, features, tags))
+    seen = Seen(features=feature_types(features), propensities=scored(features, models))
+    tags = read_part(folder.tags, lambda table: read_tags(table, seen))
+    journeys = read_journeys(folder, surroundings(shop, events, seen, tags))
     if folder.events is not None and events is not None:
         check_events(known_events(events), folder.events.place)
     if found or None in (shop, events, features, tags, models):
@@ -61,7 +62,7 @@ def load(directory: Path | None = None) -> Config:
     config = Config(
         shop=shop,
         events=known_events(events),
-        features=tuple(feature for feature in features.values() if feature is not None),
+        features=(*known_features(features), *propensities(models or ())),
         tags=tags or (),
         models=models or (),
         journeys=journeys,
@@ -87,7 +88,7 @@ def read_part(table: Table | None, read: Callable[[Table], Part]) -> Part | None
 def surroundings(
     shop: Shop | None,
     events: Events | None,
-    features: Features | None,
+    seen: Seen,
     tags: tuple[Tag, ...] | None,
 ) -> Around:
     """What journeys may refer to."""
@@ -96,7 +97,7 @@ def surroundings(
         channels=shop.channels if shop is not None else None,
         events=events,
         columns={name: column for column, name in enumerate(names)},
-        features=feature_types(features),
+        seen=seen,
         tags={tag.name: index for index, tag in enumerate(tags)} if tags is not None else None,
     )
 
@@ -105,6 +106,18 @@ def read_journeys(folder: Folder, around: Around) -> tuple[Journey, ...]:
     """The journeys of the files that could be read, in order of name."""
     readable = [(name, table) for name, table in folder.journeys.items() if table is not None]
     return tuple(read_journey(name, table, around) for name, table in sorted(readable))
+
+
+def known_features(features: Features) -> tuple[Feature, ...]:
+    """The features without those that could not be read."""
+    return tuple(feature for feature in features.values() if feature is not None)
+
+
+def scored(features: Features | None, models: tuple[Model, ...] | None) -> Mapping[str, int] | None:
+    """The indices of propensities, which stand behind features; None where those are not known."""
+    if features is None or models is None:
+        return None
+    return {model.name: len(features) + index for index, model in enumerate(models)}
 
 
 def known_events(events: Events) -> tuple[EventDef, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -25,7 +25,7 @@ from config.model_terms import Terms, check_unused, read_sets, read_terms, texts
 from config.names import check_name
 from config.problems import Place
 from config.rules import read_rule
-from config.schema import Model, Program
+from config.schema import PROPENSITY, Feature, Model, Program
 from config.scope import Scope
 from config.tables import Table, check_each
 from config.tags import feature_types
@@ -86,6 +86,21 @@ def read_models(table: Table, around: Around) -> tuple[Model, ...]:
     if len(table.place.found) == found:
         check_unused(terms, set_tables, model_tables)
     return tuple(shared.models.values())
+
+
+def propensities(models: Sequence[Model]) -> tuple[Feature, ...]:
+    """What rules read of models, as features that stand behind those of features.toml."""
+    return tuple(
+        Feature(
+            name=f"{PROPENSITY}.{model.name}", kind=PROPENSITY, value="number", over=_read_by(model)
+        )
+        for model in models
+    )
+
+
+def _read_by(model: Model) -> tuple[int, ...]:
+    asked = model.eligible.features if model.eligible is not None else ()
+    return tuple(sorted({*model.features, *asked}))
 
 
 def rules_of(terms: Terms, models: Table | None) -> list[object]:

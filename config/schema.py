@@ -27,6 +27,7 @@ FeatureKind = Literal[
     "sessions",
     "recent",
 ]
+PROPENSITY: Literal["propensity"] = "propensity"
 ValueType = Literal["number", "text", "texts"]
 Status = Literal["live", "shadow", "off"]
 
@@ -89,11 +90,12 @@ class Feature(Struct, frozen=True, kw_only=True):
     """A named value read from a profile. What each kind uses is in docs/architecture.md.
 
     `events` gives each event's weight (1 where the file lists names only). `of` names a field, or
-    for "gap" and "cart" what to read. `window_ms` 0 means since ever.
+    for "gap" and "cart" what to read. `window_ms` 0 means since ever. A "propensity" is the score
+    of a model.
     """
 
     name: str
-    kind: FeatureKind
+    kind: FeatureKind | Literal["propensity"]
     value: ValueType
     events: dict[str, int] = {}
     of: Field | str | None = None
@@ -102,8 +104,9 @@ class Feature(Struct, frozen=True, kw_only=True):
     half_life_ms: int = 0
     gap_ms: int = 0
     keep: int = 0
-    over: tuple[int, int] = (0, 0)
-    """For "ratio": the indices of the features above and below the line."""
+    over: tuple[int, ...] = (0, 0)
+    """For "ratio": the indices of the features above and below the line. For "propensity": of those
+    that its model and its `eligible` read."""
 
 
 class Tag(Struct, frozen=True, kw_only=True):
@@ -208,7 +211,8 @@ class Shop(Struct, frozen=True, kw_only=True):
 class Config(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All of it. Journeys are sorted by name; `version` is a digest of everything that decides.
 
-    Without models it is encoded as if there were none to have: so it keeps its version.
+    Without models it is encoded as if there were none to have: so it keeps its version. `features`
+    end with one "propensity" per model, in their order.
     """
 
     shop: Shop
@@ -218,6 +222,11 @@ class Config(Struct, frozen=True, kw_only=True, omit_defaults=True):
     journeys: tuple[Journey, ...]
     version: str
     models: tuple[Model, ...] = ()
+
+    @property
+    def profile_features(self) -> tuple[Feature, ...]:
+        """The features of features.toml: without propensities."""
+        return self.features[: len(self.features) - len(self.models)]
 
 
 _WITHOUT_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"

@@ -11,7 +11,6 @@ from config.expressions import Fault
 from config.opcodes import OP_CONST, OP_EVENT, OP_FEATURE, OP_TAG
 from config.problems import nearest_name, shown
 from config.schema import FieldType, ValueType
-from config.tables import NOT_YET
 
 RuleType = Literal["number", "text", "texts", "truth", "unknown"]
 """Unknown is the type of what has a fault: it fits everywhere, so that one fault is told once."""
@@ -30,7 +29,8 @@ class Scope(Struct, frozen=True, kw_only=True):
     features: index and type by name (type None: it has a problem of its own). thresholds: numbers
     by name (None as well). tags: indices of the tags above the rule; `tags_below` are there but
     settle later. event: the entry event's name where rules see its fields; fields: value column
-    and type by name. features_only: the rule is one of models.toml, from which the others follow.
+    and type by name. propensities: indices by model. features_only: the rule is one of models.toml,
+    from which the others follow.
     """
 
     features: Mapping[str, tuple[int, ValueType | None]] | None
@@ -39,6 +39,7 @@ class Scope(Struct, frozen=True, kw_only=True):
     tags_below: Collection[str] = ()
     event: str | None = None
     fields: Mapping[str, tuple[int, FieldType]] | None = {}
+    propensities: Mapping[str, int] | None = {}
     features_only: bool = False
 
 
@@ -76,7 +77,7 @@ def find_name(name: str, scope: Scope) -> Term | Fault:
 
 
 def find_in_space(space: str, name: str, scope: Scope) -> Term | Fault:
-    """What `space.name` stands for: a tag, or a field of the entry event."""
+    """What `space.name` stands for: a tag, a propensity, or a field of the entry event."""
     if scope.features_only and space in SPACES:
         message = f"'{space}.' is not known in models.toml, from which propensities are made"
         return Fault(message, fix="use a feature")
@@ -85,10 +86,9 @@ def find_in_space(space: str, name: str, scope: Scope) -> Term | Fault:
     if space == "event":
         return find_field(name, scope)
     if space == "propensity":
-        fix = "remove this comparison"
-        return Fault(f"'propensity.{name[:60]}': propensities are {NOT_YET}", fix=fix)
+        return find_propensity(name, scope)
     nearest = nearest_name(space, SPACES)
-    fix = "before the dot stands tags or event"
+    fix = "before the dot stands tags, propensity or event"
     return unknown(f"no name space {shown(space)}", nearest, f"{nearest}.{name}", fix)
 
 
@@ -103,6 +103,17 @@ def find_tag(name: str, scope: Scope) -> Term | Fault:
         return Fault(message, fix=f"move this rule below {name}, or name a tag above")
     nearest = nearest_name(name, scope.tags)
     return unknown(f"no tag {shown(name)}", nearest, f"tags.{nearest}", "add it to tags.toml")
+
+
+def find_propensity(name: str, scope: Scope) -> Term | Fault:
+    """The propensity that the model of this name makes."""
+    if scope.propensities is None:
+        return UNKNOWN
+    if name in scope.propensities:
+        return Term("number", OP_FEATURE, scope.propensities[name])
+    nearest = nearest_name(name, scope.propensities)
+    fix = "add the model to models.toml"
+    return unknown(f"no model {shown(name)}", nearest, f"propensity.{nearest}", fix)
 
 
 def find_field(name: str, scope: Scope) -> Term | Fault:

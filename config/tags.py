@@ -32,23 +32,38 @@ class Entry(NamedTuple):
     rule: object
 
 
-def read_tags(table: Table, features: Features | None) -> tuple[Tag, ...]:
+class Seen(NamedTuple):
+    """What rules see: features as `feature_types` gives them, and propensities by index.
+
+    None: not known.
+    """
+
+    features: Mapping[str, tuple[int, ValueType | None]] | None
+    propensities: Mapping[str, int] | None
+
+
+def read_tags(table: Table, seen: Seen) -> tuple[Tag, ...]:
     """The tags of tags.toml, parents before their children, otherwise in file order."""
     limits = table.table("thresholds")
-    thresholds = read_thresholds(limits, features or ())
+    thresholds = read_thresholds(limits, seen.features or ())
     entries = list_entries(table, ())
     if len(entries) > TAGS_MAX:
         message = f"expected at most {TAGS_MAX} tags and groups, got {len(entries)}"
         table.place.report(message, fix="remove those that nothing needs")
         entries = entries[:TAGS_MAX]
-    types = feature_types(features)
     names = [entry.name for entry in entries]
     tags = []
     for index, entry in enumerate(entries):
         # A group settles after its own tags, although it stands before them.
         above = {name: at for at, name in enumerate(names[:index]) if name not in entry.groups}
         below = {*names[index:], *entry.groups}
-        scope = Scope(features=types, thresholds=thresholds, tags=above, tags_below=below)
+        scope = Scope(
+            features=seen.features,
+            propensities=seen.propensities,
+            thresholds=thresholds,
+            tags=above,
+            tags_below=below,
+        )
         parent = names.index(entry.groups[-1]) if entry.groups else -1
         tags.append(read_tag(entry, parent, scope))
     check_used(limits, thresholds, [entry.rule for entry in entries])

@@ -24,6 +24,7 @@ _DAY_MS = 86_400_000
 ESCAPED_BYTES = 6
 """What one byte of a text takes at most."""
 
+HEX_DIGITS = 16
 INSTANT_BYTES = 26
 NUMBER_BYTES = 26
 
@@ -67,6 +68,15 @@ def _put_control(buffer: Bytes, at: int, byte: int) -> int:
     buffer[at + 4] = _ZERO + (byte >> 4)
     buffer[at + 5] = _ZERO + low if low < 10 else 87 + low
     return at + ESCAPED_BYTES
+
+
+@compiled
+def put_hex(buffer: Bytes, at: int, value: int) -> int:
+    """The 64 bits of a number as sixteen hex digits, without quotes."""
+    for place in range(HEX_DIGITS):
+        digit = (value >> (4 * (HEX_DIGITS - 1 - place))) & 15
+        buffer[at + place] = _ZERO + digit if digit < 10 else 87 + digit
+    return at + HEX_DIGITS
 
 
 @compiled

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from config.jit import compiled
-from flows.features import read_features
-from flows.interpret import run_rule
 from flows.machine import Machine
 from flows.output import (
     BEFORE_LIVE,
@@ -25,7 +23,6 @@ from flows.plan_words import (
     JOURNEYS,
     LIVE_FROM,
     PRIORITY,
-    PROGRAM_FEATURES,
     STAGE_AFTER,
     STAGE_COUNT,
     STAGE_TTL,
@@ -33,6 +30,7 @@ from flows.plan_words import (
     STATUS_OFF,
     STATUS_SHADOW,
 )
+from flows.propensity import rule_holds
 from flows.report import (
     NO_CHANNEL,
     cart_of,
@@ -57,7 +55,6 @@ from state.instances import (
     tell_later_instances,
 )
 from state.layout import ROW_WORDS, SENT_AT
-from state.layout import TAGS as HELD
 from state.memory import JOURNEY_TALLIES
 from state.rolling import whole_second
 from state.texts import comes_before
@@ -75,15 +72,11 @@ def decide_due(machine: Machine, slot: int, now_ms: int, offset: int) -> None:
 @compiled
 def exit_rule_holds(machine: Machine, slot: int, node: int, now_ms: int) -> bool:
     """Whether the `exit.when` of an instance's journey holds at `now_ms`."""
-    memory, plan, scratch = machine.memory, machine.plan, machine.scratch
-    journey = plan.ints[JOURNEYS] + journey_of(memory, node) * JOURNEY_WORDS
-    rule = plan.ints[journey + EXIT_WHEN]
+    ints = machine.plan.ints
+    rule = ints[ints[JOURNEYS] + journey_of(machine.memory, node) * JOURNEY_WORDS + EXIT_WHEN]
     if rule == 0:
         return False
-    listed = plan.ints[rule + PROGRAM_FEATURES]
-    cart = cart_of(machine, slot, node)
-    read_features(memory, plan, listed, slot, now_ms, cart, scratch)
-    return run_rule(plan, scratch, rule, memory.rows64[slot * plan.ints[ROW_WORDS] + HELD])
+    return rule_holds(machine, rule, slot, now_ms, cart_of(machine, slot, node))
 
 
 @compiled

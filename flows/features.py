@@ -41,8 +41,10 @@ from state.layout import (
     LAST,
     OF_LINES,
     OVER,
+    PROPENSITY,
     RATIO,
     READS,
+    READS_COMPLEMENT,
     READS_TEXT,
     RECENT,
     ROW_WORDS,
@@ -205,7 +207,7 @@ def read_features(
     """Read the features of a list into the scratch array, as of `now_ms`.
 
     `listed` is a list in `plan.ints` that names a ratio's parts before the ratio. Missing ones are
-    NaN; a text is its number.
+    NaN; a text is its number; a propensity is the one held for tags.
     """
     for entry in range(listed + 1, listed + 1 + plan.ints[listed]):
         feature = plan.ints[entry]
@@ -234,6 +236,9 @@ def _value(
     if kind == RATIO:
         under = scratch[VALUES + ints[record + UNDER]]
         return scratch[VALUES + ints[record + OVER]] / under if under != 0.0 else np.nan
+    if kind == PROPENSITY:
+        held = memory.rows_float[slot * ints[ROW_WORDS] + ints[record + AT64]]
+        return float(1.0 - held if ints[record + READS] == READS_COMPLEMENT else held)
     if kind == GAPS:
         return gap_days(memory, plan, record, slot)
     if kind == DISTINCT:

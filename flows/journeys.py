@@ -8,8 +8,8 @@ from __future__ import annotations
 from config.jit import compiled
 from connectors.columns import Columns
 from flows.due_stages import end_instance, exit_rule_holds, schedule, second_after
-from flows.features import LAST_TOUCHED, read_features, text_number
-from flows.interpret import load_event_fields, run_rule
+from flows.features import LAST_TOUCHED, text_number
+from flows.interpret import load_event_fields
 from flows.machine import Machine
 from flows.output import EXIT, REPLACED
 from flows.plan_words import (
@@ -26,10 +26,10 @@ from flows.plan_words import (
     JOURNEYS,
     KEY_COLUMN,
     KEYED_BY_CART,
-    PROGRAM_FEATURES,
     REENTRY_RESETS,
     STAGE_AFTER,
 )
+from flows.propensity import rule_holds
 from flows.report import report_goal, stage_record
 from state.carts import find_cart
 from state.history import (
@@ -57,8 +57,7 @@ from state.instances import (
     journey_of,
     opened_by_tag,
 )
-from state.layout import INSTANCES_MAX, ROW_WORDS
-from state.layout import TAGS as HELD
+from state.layout import INSTANCES_MAX
 from state.memory import JOURNEY_TALLIES
 from state.rolling import whole_second
 
@@ -192,13 +191,7 @@ def _enter_by_event(
 @compiled
 def _entry_rule_holds(machine: Machine, slot: int, record: int, cart: int, now_ms: int) -> bool:
     """Whether a journey's `entry.when` holds; the entry event's fields are loaded."""
-    memory, plan, scratch = machine.memory, machine.plan, machine.scratch
-    rule = plan.ints[record + ENTRY_WHEN]
-    if rule == 0:
-        return True
-    listed = plan.ints[rule + PROGRAM_FEATURES]
-    read_features(memory, plan, listed, slot, now_ms, cart, scratch)
-    return run_rule(plan, scratch, rule, memory.rows64[slot * plan.ints[ROW_WORDS] + HELD])
+    return rule_holds(machine, machine.plan.ints[record + ENTRY_WHEN], slot, now_ms, cart)
 
 
 @compiled

@@ -112,7 +112,7 @@ def _run(program: Program, features: NDArray[np.float64]) -> None:
         value = features[index]
         registers[index] = value if -FEATURE_MAX <= value <= FEATURE_MAX else math.nan
     for step in range(len(program.steps)):
-        registers[count + step] = _value_of(
+        registers[count + step] = value_of(
             program.steps[step, 0],
             registers[program.steps[step, 1]],
             registers[program.steps[step, 2]],
@@ -122,7 +122,7 @@ def _run(program: Program, features: NDArray[np.float64]) -> None:
 
 
 @inlined
-def _value_of(kind: int, first: float, second: float, low: float, high: float) -> float:
+def value_of(kind: int, first: float, second: float, low: float, high: float) -> float:
     """The value of one step. What needs a missing input is missing itself."""
     value = math.nan
     if kind == FIRST_OF:

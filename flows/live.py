@@ -27,9 +27,10 @@ from flows.audiences import Audiences
 from flows.committing import Committing
 from flows.config_records import config_of, stored_config
 from flows.live_apply import Applied, Applier
+from flows.live_commit import Live
 from flows.loading import load_engine
 from flows.owed import Owed
-from flows.partition import Engine, Live
+from flows.partition import Engine
 from flows.partition_metrics import PartitionMetrics
 from flows.places import Place, decode_place
 from state.store import Snapshot, Store, StoreError

@@ -7,7 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from config.limits import FEATURES_MAX, FIELDS_MAX, RULE_COMPARISONS_MAX, RULE_STACK_MAX
+from config.limits import (
+    FEATURES_MAX,
+    FIELDS_MAX,
+    MODELS_MAX,
+    RULE_COMPARISONS_MAX,
+    RULE_STACK_MAX,
+)
 from flows.output import Output
 from state.layout import Plan
 from state.memory import Memory
@@ -16,18 +22,20 @@ from state.texts import Texts
 STACK = 0
 TRACE = STACK + RULE_STACK_MAX
 VALUES = TRACE + 2 * RULE_COMPARISONS_MAX
-FIELDS = VALUES + FEATURES_MAX
-SCRATCH_WORDS = FIELDS + FIELDS_MAX
+FIELDS = VALUES + FEATURES_MAX + MODELS_MAX
+SHARES = FIELDS + FIELDS_MAX
+REGISTERS = SHARES + FEATURES_MAX
 """Where things stand in the scratch array, float64: the rule interpreter's stack; both sides of
-each comparison of the last rule; the features as read, by index; the entry event's fields, by
-column."""
+each comparison of the last rule; the features as read, by index, propensities behind them; the
+entry event's fields, by column; what each feature of a model adds to its logit; the values of the
+steps of terms."""
 
 Scratch = NDArray[np.float64]
 
 
-def new_scratch() -> Scratch:
-    """Room for what one step computes: (SCRATCH_WORDS,) float64."""
-    return np.zeros(SCRATCH_WORDS)
+def new_scratch(registers: int) -> Scratch:
+    """Room for what one step computes, with this many steps of terms."""
+    return np.zeros(REGISTERS + registers)
 
 
 class Machine(NamedTuple):

@@ -71,10 +71,19 @@ TRANSITION_WORDS = 5
 TURNED_USER, TURNED_TAG, TURNED_HELD, TURNED_INSTANT, TURNED_OFFSET = range(TRANSITION_WORDS)
 
 FILLED_DECISIONS, FILLED_LINES, FILLED_TRANSITIONS = range(3)
-ROW_SIZE, ROW_TRACE, ROW_TEXTS, LINES_AT, TRANSITIONS_AT = range(3, 8)
-DECISIONS_AT = 8
-"""Words of the buffer: rows in use; how long a decision's row is and where in it the trace and the
-texts begin; where the lines and the transitions begin; then the decisions."""
+ROW_SIZE, ROW_TRACE, ROW_TEXTS, ROW_SCORES, ROW_REASONS, LINES_AT, TRANSITIONS_AT = range(3, 10)
+DECISIONS_AT = 10
+"""Words of the buffer: rows in use; how long a decision's row is and where in it the trace, the
+texts, the scores and the reasons begin; where the lines and the transitions begin; then the
+decisions."""
+
+SCORE_WORDS = 2
+SCORE_VALUE, SCORE_VERSION = range(SCORE_WORDS)
+REASONS_MAX = 5
+"""Features that are told of a propensity that a rule reads: those that add most to it."""
+
+REASON_WORDS = 3
+REASON_MODEL, REASON_FEATURE, REASON_ADDS = range(REASON_WORDS)
 
 NO_OFFSET = -1
 """Offset of what time alone brought about."""
@@ -84,7 +93,8 @@ class Output(NamedTuple):
     """The buffer as int64 and as float64.
 
     A decision's row: DECISION_WORDS, the features and both sides of each comparison (float64), the
-    recent texts. A line: item, category, quantity, price.
+    recent texts, of each model its score and the version that it is by (0: none), how many reasons
+    there are, and they. A line: item, category, quantity, price.
     """
 
     ints: NDArray[np.int64]
@@ -104,16 +114,32 @@ class Reported(NamedTuple):
     transitions: NDArray[np.int64]
 
 
-def new_output(features: int, texts: int, tags: int) -> Output:
+class Counts(NamedTuple):
+    """How much a configuration has of what buffers hold.
+
+    `reasons`: of how many models a stage's rule tells why, at most.
+    """
+
+    features: int
+    texts: int
+    tags: int
+    models: int
+    reasons: int
+
+
+def new_output(counts: Counts) -> Output:
     """An empty buffer for a configuration of this many of each."""
-    trace_at = DECISION_WORDS + features
+    trace_at = DECISION_WORDS + counts.features
     texts_at = trace_at + 2 * RULE_COMPARISONS_MAX
-    size = texts_at + texts
+    scores_at = texts_at + counts.texts
+    reasons_at = scores_at + SCORE_WORDS * counts.models
+    size = reasons_at + 1 + REASON_WORDS * REASONS_MAX * counts.reasons
     lines_at = DECISIONS_AT + DECISIONS_MAX * size
     transitions_at = lines_at + (DECISIONS_MAX + MARGIN * LINES_MAX) * LINE_WORDS
-    transitions = DECISIONS_MAX + (MARGIN + 2) * max(1, tags)
+    transitions = DECISIONS_MAX + (MARGIN + 2) * max(1, counts.tags)
     ints = np.zeros(transitions_at + transitions * TRANSITION_WORDS, np.int64)
-    ints[ROW_SIZE:DECISIONS_AT] = size, trace_at, texts_at, lines_at, transitions_at
+    parts = (trace_at, texts_at, scores_at, reasons_at)
+    ints[ROW_SIZE:DECISIONS_AT] = size, *parts, lines_at, transitions_at
     return Output(ints, ints.view(np.float64))
 
 

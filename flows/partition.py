@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -24,9 +23,13 @@ from flows.apply import (
 )
 from flows.counters import Counters, Tallies, holder_counts, journey_counters, tallies_of
 from flows.decisions import Batch, Names
+from flows.learn_saved import Version
+from flows.live_commit import Live
 from flows.machine import Machine, new_scratch
 from flows.plan import make_plan
+from flows.plan_words import DRAINING
 from flows.profiles import ProfileReader, UsersAtClock
+from flows.versions import Versions
 from state.conversion import Conversion
 from state.convert import convert_stored, give_hashes
 from state.layout import TAGS
@@ -42,7 +45,7 @@ from state.memory import (
 from state.packing import RowPacker
 from state.renumber import Rows, without_unused
 from state.row_shape import encode_shape, shape_digest, shape_of
-from state.store import AudienceChange, Checkpoint, Commit, Snapshot, encode_checkpoint
+from state.store import Checkpoint, Commit, Snapshot, encode_checkpoint
 from state.texts import (
     COUNT,
     find_all,
@@ -63,18 +66,6 @@ NO_TEXT = b"\xff"
 
 TEXTS_MAX = 1_000_000
 """Beyond this many texts those that no row names any more are forgotten."""
-
-
-class Live(Struct, frozen=True, kw_only=True):
-    """What a live commit holds beside rows; as `Checkpoint` and `Commit` say."""
-
-    owner: str = ""
-    last_place: str = ""
-    config: bytes = b""
-    outbox: list[bytes] = []
-    relayed_count: int = 0
-    audiences: list[AudienceChange] = []
-    profiles: list[tuple[bytes, bytes]] = []
 
 
 class Engine:
@@ -100,19 +91,18 @@ class Engine:
         self.conversion: Conversion | None = None
         """What the snapshot's rows lost and gained, where they were of another shape."""
         journeys = len(config.journeys)
+        self._versions = Versions(config, self._made.plan)
         self._memory = new_memory(self._made.layout.words)
         self._users = new_texts()
         self._texts = new_texts()
         for text in (NO_TEXT, *(text.encode() for text in self._made.texts)):
             self._texts = with_room(self._texts, 1, len(text))
             number_of(self._texts, text)
-        features = len(config.features)
-        recent = sum(feature.keep for feature in config.features if feature.kind == "recent")
         self._texts_max = self._texts_at_least = texts_max
         self._names = Names(config, self._users, self._texts)
         self._reader = ProfileReader(config, self._names.render_plan)
-        self._scratch = new_scratch()
-        self._output = out.new_output(features, recent, len(config.tags))
+        self._scratch = new_scratch(self._made.registers)
+        self._output = out.new_output(self._made.counts)
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._outcomes = np.zeros((journeys, out.HOLDOUT + 1), np.int64)
         self._withheld = np.zeros(journeys, np.int64)
@@ -188,10 +178,19 @@ class Engine:
         if self._has_new_rules:
             self._settle_everybody(batch)
         self._memory.nodes[LAST_INSTANT] = self.checkpoint.clock_ms
+        self._made.plan.ints[DRAINING] = 1
         self._pass_time(batch, self.checkpoint.clock_ms + DRAIN_MS)
+        self._made.plan.ints[DRAINING] = 0
         clock_ms = max(self.checkpoint.clock_ms, int(self._memory.nodes[LAST_INSTANT]))
         self._advance(clock_ms, self.checkpoint.next_offset)
         return self._counted(batch)
+
+    def adopt(self, name: str, version: Version) -> bool:
+        """Score by a version of a model from now on; False, and by its default, if it cannot be.
+
+        No tag settles: scores that tags read change when they are looked at next.
+        """
+        return self._versions.adopt(name, version)
 
     def commit(self, live: Live | None = None) -> Commit:
         """What changed since the last commit (or the start), with the checkpoint it leads to."""
@@ -234,6 +233,7 @@ class Engine:
         )
         engine = Engine(config, partition=self.checkpoint.partition, snapshot=snapshot)
         engine._previous = self._previous
+        engine._versions.adopt_all(self._versions)
         engine._touched[: len(slots)] = 1
         engine._shape_is_stored &= self._shape_is_stored
         return engine

@@ -6,17 +6,27 @@ nothing.
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 from msgspec import Struct
 
 from config.fields import field_names
 from config.opcodes import OP_CONST, OP_EVENT, OP_FEATURE, OP_TEXT
-from config.schema import Config, EventDef, Feature, Field, Journey, Program, Tag
+from config.schema import Config, EventDef, Feature, Field, Journey, Program, Stage, Tag
 from flows import plan_words as words
+from flows.output import Counts
+from flows.plan_list import PlanList, float_bits
+from flows.plan_scores import ScoresWriter
+from flows.scopes import (
+    affected_tags,
+    ancestors_of,
+    blockers_of,
+    scores_read,
+    stays_of,
+    touched_by,
+    with_parts,
+)
 from flows.turns import Turn, turns_of
-from state.layout import FEATURE_WORDS, Layout, Plan, lay_out, scale_of
+from state.layout import FEATURE_WORDS, Layout, Plan, held_models, lay_out, scale_of
 
 CART_ROLES = {
     "Product Added": words.CART_ADD,
@@ -31,13 +41,16 @@ EMAIL = "email"
 class PlanOf(Struct, frozen=True, kw_only=True):
     """A configuration made ready: what compiled code reads, and what Python needs beside it.
 
-    texts: the texts that rules compare with, numbered from 1 in this order.
+    texts: the texts that rules compare with, numbered from 1 in this order. registers: how many
+    inputs and steps models' terms have. counts: what output buffers are made for.
     """
 
     plan: Plan
     layout: Layout
     columns: tuple[str, ...]
     texts: tuple[str, ...]
+    registers: int
+    counts: Counts
 
 
 def make_plan(config: Config) -> PlanOf:
@@ -52,6 +65,14 @@ def make_plan(config: Config) -> PlanOf:
         layout=layout,
         columns=columns,
         texts=tuple(writer.texts),
+        registers=len(writer.scores.program.registers),
+        counts=Counts(
+            features=len(config.profile_features),
+            texts=sum(feature.keep for feature in config.features if feature.kind == "recent"),
+            tags=len(config.tags),
+            models=len(config.models),
+            reasons=max(writer.reason_counts, default=0),
+        ),
     )
 
 
@@ -60,33 +81,27 @@ def layout_bytes(config: Config) -> dict[str, int]:
     return lay_out(config, field_names(config.events)).bytes_of
 
 
-def with_parts(features: tuple[Feature, ...], wanted: set[int]) -> list[int]:
-    """The features `wanted` and the parts of ratios among them, parts before ratios."""
-    found = set(wanted)
-    for index in range(len(features) - 1, -1, -1):
-        if index in found and features[index].kind == "ratio":
-            found.update(features[index].over)
-    return sorted(found)
-
-
-class _Writer:
-    """Appends tables to one list of words and notes in its head where they start."""
+class _Writer(PlanList):
+    """Appends tables and notes in the head where they start."""
 
     def __init__(self, config: Config, columns: tuple[str, ...], layout: Layout) -> None:
+        super().__init__(words.HEAD_WORDS)
         self.config = config
         self.columns = columns
         self.layout = layout
-        self.words = [0] * words.HEAD_WORDS
         self.texts: list[str] = []
         self.turn_starts: dict[tuple[int, ...], int] = {}
+        self.scores = ScoresWriter(config, self)
+        self.reason_counts: list[int] = []
 
     def write(self) -> None:
         head = self.words
         head[0] = self.layout.words
         head[words.FEATURES] = self.run(self.layout.features.tolist())
-        head[words.FEATURE_COUNT] = len(self.config.features)
+        own = len(self.config.profile_features)
+        head[words.FEATURE_COUNT] = own
         head[words.LIVE_FROM] = self.config.shop.live_from_ms or 0
-        head[words.ALL_FEATURES] = self.listed(list(range(len(self.config.features))))
+        head[words.ALL_FEATURES] = self.listed(list(range(own)))
         for word, name in (
             (words.ITEM_COLUMN, "item"),
             (words.PRICE_COLUMN, "price"),
@@ -98,19 +113,11 @@ class _Writer:
             head[word] = self.column(name)
         self.write_columns()
         self.write_channels()
+        self.scores.write_models(self.program)
+        head[words.ALL_SCORES] = self.scores.block(range(len(self.config.models)))
         self.write_tags()
         self.write_events()
         self.write_journeys()
-
-    def run(self, values: list[int]) -> int:
-        """Append a run of words; where it starts."""
-        start = len(self.words)
-        self.words.extend(values)
-        return start
-
-    def listed(self, values: list[int]) -> int:
-        """Append a list: its length, then its entries."""
-        return self.run([len(values), *values])
 
     def column(self, name: str) -> int:
         return self.columns.index(name) if name in self.columns else -1
@@ -138,9 +145,16 @@ class _Writer:
         if program is None:
             return 0
         code = self.run([len(program.code), *self.pairs(program, 0, len(program.code))])
-        features = self.listed(with_parts(self.config.features, set(program.features)))
+        first = len(self.config.profile_features)
+        features = with_parts(self.config.features, {*program.features} - self.propensities())
+        scores = [index - first for index in program.features if index >= first]
         read = sorted({operand for opcode, operand in program.code if opcode == OP_EVENT})
-        return self.run([code, features, self.listed(read)])
+        lists = self.listed(features), self.listed(read)
+        return self.run([code, *lists, self.scores.block(scores)])
+
+    def propensities(self) -> set[int]:
+        """The features that are scores of models."""
+        return set(range(len(self.config.profile_features), len(self.config.features)))
 
     def write_columns(self) -> None:
         fields: dict[str, Field] = {}
@@ -213,6 +227,9 @@ class _Writer:
         self.words[words.TAGS] = self.run([word for record in records for word in record])
         everything = set(range(len(self.config.features)))
         self.words[words.ALL_TAGS] = self.scope(everything)
+        held = self.held_scores(self.propensities())
+        self.words[words.LOOK_SCORES] = self.scores.block(held)
+        self.words[words.LOOK_SCOPE] = self.scope(self.propensities()) if held else 0
         self.write_sweeps()
 
     def write_sweeps(self) -> None:
@@ -255,8 +272,15 @@ class _Writer:
                 self.listed(read),
                 self.listed(windowed),
                 self.listed(list(dict.fromkeys(turns))),
+                self.scores.block(self.held_scores(touched)),
             ]
         )
+
+    def held_scores(self, touched: set[int]) -> list[int]:
+        """Of the models whose propensity is among these features, those whose scores are held."""
+        first, held = len(self.config.profile_features), held_models(self.config)
+        models = enumerate(self.config.models)
+        return [index for index, model in models if first + index in touched and model.name in held]
 
     def tag(self, index: int, tag: Tag) -> list[int]:
         record = [0] * words.TAG_WORDS
@@ -301,74 +325,17 @@ class _Writer:
             [channels.index(name) for name in journey.channels]
         )
         record[words.STAGE_COUNT] = len(journey.stages)
-        stages: list[int] = []
-        for stage in journey.stages:
-            stages += [stage.after_ms, stage.ttl_ms, self.program(stage.when)]
-        record[words.STAGES] = self.run(stages)
+        record[words.STAGES] = self.run(
+            [word for stage in journey.stages for word in self.stage(stage)]
+        )
         return record
 
-
-def float_bits(value: float) -> int:
-    """The 64 bits of a float as a whole number, as it stands in `plan.ints`."""
-    (bits,) = struct.unpack("<q", struct.pack("<d", value))
-    return int(bits)
-
-
-def ancestors_of(index: int, tags: tuple[Tag, ...]) -> list[int]:
-    """The groups that a tag rolls up to, the nearest first."""
-    found = []
-    parent = tags[index].parent
-    while parent >= 0:
-        found.append(parent)
-        parent = tags[parent].parent
-    return found
-
-
-def blockers_of(index: int, tags: tuple[Tag, ...]) -> int:
-    """Bits of the tags that keep this one from holding: elder siblings in groups that pick one."""
-    bits = 0
-    for child in [index, *ancestors_of(index, tags)]:
-        parent = tags[child].parent
-        if parent >= 0 and tags[parent].pick_first:
-            bits |= sum(1 << elder for elder in range(child) if tags[elder].parent == parent)
-    return bits
-
-
-def stays_of(affected: list[int], tags: tuple[Tag, ...]) -> list[tuple[int, int]]:
-    """Groups among the affected tags, with the bits of tags below them that are not affected."""
-    stays = dict.fromkeys((index for index in affected if tags[index].rule is None), 0)
-    for index, tag in enumerate(tags):
-        if tag.rule is not None and index not in affected:
-            for ancestor in ancestors_of(index, tags):
-                if ancestor in stays:
-                    stays[ancestor] |= 1 << index
-    return [(group, bits) for group, bits in stays.items() if bits]
-
-
-def touched_by(event: EventDef, features: tuple[Feature, ...]) -> set[int]:
-    """The features that an event changes."""
-    return {
-        index
-        for index, feature in enumerate(features)
-        if event.name in feature.events or (feature.kind == "cart" and event.name in CART_ROLES)
-    }
-
-
-def affected_tags(
-    touched: set[int], tags: tuple[Tag, ...], features: tuple[Feature, ...]
-) -> list[int]:
-    """The tags that can turn when these features change.
-
-    By their rules, by tags that their rules read, or as a younger sibling in a group that picks
-    the first.
-    """
-    affected = 0
-    for index, tag in enumerate(tags):
-        if tag.rule is None:
-            continue
-        reads = sum(1 << other for other in tag.rule.tags) | blockers_of(index, tags)
-        if touched & set(with_parts(features, set(tag.rule.features))) or affected & reads:
-            affected |= 1 << index
-            for ancestor in ancestors_of(index, tags):
-                affected |= 1 << ancestor
-    return [index for index in range(len(tags)) if affected >> index & 1]
+    def stage(self, stage: Stage) -> list[int]:
+        record = [0] * words.STAGE_WORDS
+        record[words.STAGE_AFTER] = stage.after_ms
+        record[words.STAGE_TTL] = stage.ttl_ms
+        record[words.STAGE_WHEN] = self.program(stage.when)
+        told = scores_read(stage.when, self.config)
+        record[words.STAGE_REASONS] = self.listed(told)
+        self.reason_counts.append(len(told))
+        return record

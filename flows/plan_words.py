@@ -23,7 +23,15 @@ COLUMN_KINDS = 23
 ALL_FEATURES = 24
 LIVE_FROM = 25
 """Stages with an earlier deadline (ms) are not sent; 0: there are none."""
-HEAD_WORDS = 26
+MODELS, MODEL_COUNT = 26, 27
+ALL_SCORES = 28
+"""The scores block of all models."""
+LOOK_SCORES, LOOK_SCOPE = 29, 30
+"""The scores block of the models whose scores are held for tags, and what settles at a look by
+time alone; 0: tags read no propensity."""
+DRAINING = 31
+"""1 while all that is pending is decided ahead of time: what recurs each day does not go on."""
+HEAD_WORDS = 32
 
 EVENT_WORDS = 8
 """The record before the first event's is that of an event that the configuration does not name."""
@@ -42,7 +50,7 @@ CHANNEL_TEXT, CHANNEL_TRAIT = range(2)
 TAG_WORDS = 6
 TAG_RULE, TAG_KEEP_MS, TAG_KEEP_WORD, TAG_BLOCKERS, TAG_ANCESTORS, TAG_SINCE = range(6)
 
-SCOPE_WORDS = 7
+SCOPE_WORDS = 8
 (
     SCOPE_TAGS,
     SCOPE_RULES,
@@ -51,11 +59,13 @@ SCOPE_WORDS = 7
     SCOPE_FEATURES,
     SCOPE_WINDOWS,
     SCOPE_TURNS,
+    SCOPE_SCORES,
 ) = range(SCOPE_WORDS)
 """What settles together: bits of tags, groups included; and lists. Of the tags with rules; of pairs
 of a group and the bits of tags for which it is held whatever settles (the list's length counts
 pairs); of the tags that are kept; of the features that the rules read, of those among them that
-have windows and were touched, and of the records of their turns."""
+have windows and were touched, and of the records of their turns. Last the scores block of the
+models that were touched, whose scores are held for tags; 0: there are none."""
 
 TURN_WORDS = 3
 TURN_FEATURE, TURN_PROGRAM, TURN_WHEN = range(TURN_WORDS)
@@ -79,12 +89,47 @@ JOURNEY_WORDS = 13
 ) = range(JOURNEY_WORDS)
 STATUS_LIVE, STATUS_SHADOW, STATUS_OFF = range(3)
 
-STAGE_WORDS = 3
-STAGE_AFTER, STAGE_TTL, STAGE_WHEN = range(3)
+STAGE_WORDS = 4
+STAGE_AFTER, STAGE_TTL, STAGE_WHEN, STAGE_REASONS = range(STAGE_WORDS)
+"""STAGE_REASONS: the list of the models of which a trigger tells why."""
 
-PROGRAM_CODE, PROGRAM_FEATURES, PROGRAM_EVENT_FIELDS = range(3)
-"""A program's head: starts of its code, of its list of features and of its list of event columns.
-Code and lists are a count, then that many entries (code: two words each, opcode and operand)."""
+PROGRAM_CODE, PROGRAM_FEATURES, PROGRAM_EVENT_FIELDS, PROGRAM_SCORES = range(4)
+"""A program's head: starts of its code, of its list of features, of its list of event columns and
+of its scores block. Code and lists are a count, then that many entries (code: two words each,
+opcode and operand). The features are without propensities, which stand in the block."""
+
+MODEL_WORDS = 9
+(
+    MODEL_FEATURE,
+    MODEL_ELIGIBLE,
+    MODEL_DEFAULT,
+    MODEL_IS_COMPLEMENT,
+    MODEL_LOOKED_DAILY,
+    MODEL_NUMBERS,
+    MODEL_TERMS,
+    MODEL_INPUTS,
+    MODEL_PARTS,
+) = range(MODEL_WORDS)
+"""The feature that is its propensity, the rule, the default (float64) and the numbers of the
+version in force; of a complement those of its model. Whether it is looked at daily also for whom it
+is missing, since time alone may change that. Lists: of its terms' registers and of its features;
+and the first of as many lists, one behind the other, of the places in that one of the features of
+each term."""
+
+NUMBERS_HEAD = 3
+NUMBERS_VERSION, NUMBERS_CLIP, NUMBERS_INTERCEPT = range(NUMBERS_HEAD)
+NUMBERS_WORDS = 3
+NUMBER_MEAN, NUMBER_SCALE, NUMBER_WEIGHT = range(NUMBERS_WORDS)
+"""The version's short name as an int64 (0: none is in force); behind them of each term: floats."""
+
+SCORES_WORDS = 5
+SCORES_MODELS, SCORES_ASKED, SCORES_FEATURES, SCORES_INPUTS, SCORES_STEPS = range(SCORES_WORDS)
+"""What is scored together, as lists: models; the features of their `eligible`, and of their terms;
+pairs of a register and a feature, and steps (the lists' lengths count pairs and steps)."""
+
+STEP_WORDS = 6
+STEP_REGISTER, STEP_WORD, STEP_FIRST, STEP_SECOND, STEP_LOW, STEP_HIGH = range(STEP_WORDS)
+"""The register that is computed, the word's code, the registers of its inputs, its constants."""
 
 COLUMN_KIND_WORDS = 2
 COLUMN_IS_TEXT, COLUMN_SCALE = range(2)

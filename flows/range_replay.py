@@ -25,7 +25,7 @@ from connectors.triggers import TRIGGER
 from flows.counters import Counters, joined
 from flows.lines import PROFILES, in_order, rendered
 from flows.live_apply import Applier, Step
-from flows.partition import Live
+from flows.live_commit import Live
 from flows.range_parts import Beginning, Part, parts_of, tell_of_the_middle
 from flows.spool import Spool, directory_of
 from flows.summary import Replayed

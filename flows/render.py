@@ -32,6 +32,11 @@ from flows.output import (
     LINE_COUNT,
     OFFSET,
     OUTCOME,
+    REASON_ADDS,
+    REASON_FEATURE,
+    REASON_MODEL,
+    REASON_WORDS,
+    SCORE_WORDS,
     SENT,
     SHADOW,
     STAGE,
@@ -47,8 +52,12 @@ from flows.render_parts import (
     put_name,
     put_name_or_null,
     put_part,
+    put_scores,
 )
 from flows.render_plan import (
+    AFTER_BECAUSE,
+    AFTER_SCORES,
+    BECAUSE,
     CHANNELS_AT,
     COMPARISON_IS_TEXT,
     COMPARISON_OPCODE,
@@ -59,7 +68,10 @@ from flows.render_plan import (
     EXPIRES,
     FAILS,
     FEATURE_COUNT,
+    FEATURE_NAME,
+    FEATURE_RECORD_WORDS,
     FEATURES,
+    FEATURES_AT,
     FIRST_REASON,
     HEAD,
     HOLDS,
@@ -70,8 +82,13 @@ from flows.render_plan import (
     LINE_PRICE,
     LINE_QUANTITY,
     MINOR_UNITS,
+    MODEL_COUNT,
+    MODEL_REASON,
+    MODEL_RECORD_WORDS,
+    MODELS_AT,
     RIGHT,
-    RULES,
+    ROW_SCORES,
+    SCORES,
     STAGE_COMPARISON_COUNT,
     STAGE_COMPARISONS,
     STAGE_ID,
@@ -94,9 +111,11 @@ from flows.render_plan import (
 )
 from flows.render_plan import DEADLINE as DEADLINE_PART
 from flows.render_plan import OFFSET as OFFSET_PART
+from flows.render_plan import REASON_ADDS as ADDS_PART
 from state.texts import Texts
 
 ID_BYTES = 16
+_CLOSING_BRACE = 125
 
 
 @compiled
@@ -186,6 +205,8 @@ def _put_decision(
     at = put_part(plan, FEATURES, buffer, at)
     at = put_features(plan, texts, decisions, row, buffer, at)
     at = _put_tags(plan, rows[row, TAGS_HELD], buffer, at)
+    at = put_scores(plan, decisions, row, buffer, put_part(plan, SCORES, buffer, at))
+    at = _put_because(plan, decisions, row, buffer, at)
     at = _put_rules(plan, texts, decisions, row, buffer, at)
     return put_part(plan, END, buffer, at)
 
@@ -206,7 +227,7 @@ def _put_lines(
         at = put_number(buffer, at, decisions.lines[line, 3] / plan.words[MINOR_UNITS])
         at = put_part(plan, LINE_CATEGORY, buffer, at)
         at = put_name_or_null(texts, decisions.lines[line, 1], buffer, at)
-        buffer[at] = 125
+        buffer[at] = _CLOSING_BRACE
         at += 1
     return at
 
@@ -225,11 +246,37 @@ def _put_tags(plan: RenderPlan, held: int, buffer: Bytes, at: int) -> int:
 
 
 @compiled
+def _put_because(plan: RenderPlan, decisions: Decisions, row: int, buffer: Bytes, at: int) -> int:
+    """What adds most to the scores that the rule of a trigger reads; nothing where it reads none.
+
+    Behind it the list of rules begins.
+    """
+    words = plan.words
+    first = words[ROW_SCORES] + words[MODEL_COUNT] * SCORE_WORDS
+    count = decisions.rows[row, first]
+    if count == 0 or decisions.rows[row, OUTCOME] != SENT:
+        return put_part(plan, AFTER_SCORES, buffer, at)
+    at = put_part(plan, BECAUSE, buffer, at)
+    for index in range(count):
+        if index > 0:
+            at = put_comma(buffer, at)
+        cell = first + 1 + index * REASON_WORDS
+        model = words[MODELS_AT] + decisions.rows[row, cell + REASON_MODEL] * MODEL_RECORD_WORDS
+        feature = decisions.rows[row, cell + REASON_FEATURE] * FEATURE_RECORD_WORDS
+        at = put_part(plan, words[model + MODEL_REASON], buffer, at)
+        at = put_part(plan, words[words[FEATURES_AT] + feature + FEATURE_NAME], buffer, at)
+        at = put_part(plan, ADDS_PART, buffer, at)
+        at = put_number(buffer, at, decisions.floats[row, cell + REASON_ADDS])
+        buffer[at] = _CLOSING_BRACE
+        at += 1
+    return put_part(plan, AFTER_BECAUSE, buffer, at)
+
+
+@compiled
 def _put_rules(
     plan: RenderPlan, texts: Texts, decisions: Decisions, row: int, buffer: Bytes, at: int
 ) -> int:
     """The comparisons of the stage's rule, each with the values of both sides."""
-    at = put_part(plan, RULES, buffer, at)
     stage = _stage_of(plan, decisions.rows, row)
     trace = DECISION_WORDS + plan.words[FEATURE_COUNT]
     for index in range(plan.words[stage + STAGE_COMPARISON_COUNT]):

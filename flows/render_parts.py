@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
-from config.limits import RULE_COMPARISONS_MAX
-from connectors.json_text import Bytes, put_null, put_number, put_raw, put_text
-from flows.output import DECISION_WORDS
+from connectors.json_text import Bytes, put_hex, put_null, put_number, put_raw, put_text
+from flows.output import DECISION_WORDS, SCORE_VALUE, SCORE_VERSION, SCORE_WORDS
 from flows.render_plan import (
     FEATURE_COUNT,
     FEATURE_END,
@@ -21,13 +20,19 @@ from flows.render_plan import (
     FEATURES_AT,
     KIND_NUMBER,
     KIND_TEXT,
+    MODEL_COUNT,
+    MODEL_OPENING,
+    MODEL_RECORD_WORDS,
+    MODELS_AT,
+    ROW_SCORES,
+    SCORE_END,
+    TEXTS_OFFSET,
     RenderPlan,
 )
+from flows.render_plan import SCORE_VERSION as VERSION_PART
 from state.texts import HEAD as TEXTS_HEAD
 from state.texts import Texts
 
-TEXTS_OFFSET = DECISION_WORDS + 2 * RULE_COMPARISONS_MAX
-"""Words of a decision's row before its recent texts, but for the features'."""
 _COMMA, _BRACKET, _CLOSING_BRACKET = 44, 91, 93
 
 
@@ -60,6 +65,25 @@ def put_features(
             at = put_name(texts, int(value), buffer, at)
         else:
             at = _put_recent(plan, texts, decisions, row, record, buffer, at)
+    return at
+
+
+@compiled
+def put_scores(plan: RenderPlan, decisions: Decisions, row: int, buffer: Bytes, at: int) -> int:
+    """Those that are by a version, each behind its model's name and with the version's."""
+    begin = at
+    for model in range(plan.words[MODEL_COUNT]):
+        cell = plan.words[ROW_SCORES] + model * SCORE_WORDS
+        version = decisions.rows[row, cell + SCORE_VERSION]
+        if version == 0:
+            continue
+        if at > begin:
+            at = put_comma(buffer, at)
+        record = plan.words[MODELS_AT] + model * MODEL_RECORD_WORDS
+        at = put_part(plan, plan.words[record + MODEL_OPENING], buffer, at)
+        at = put_number(buffer, at, decisions.floats[row, cell + SCORE_VALUE])
+        at = put_hex(buffer, put_part(plan, VERSION_PART, buffer, at), version)
+        at = put_part(plan, SCORE_END, buffer, at)
     return at
 
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from config.limits import RULE_COMPARISONS_MAX
+from config.limits import NAME_LENGTH_MAX, RULE_COMPARISONS_MAX
 from config.opcodes import FIRST_COMPARISON, OP_FEATURE, OP_TEXT
 from config.schema import Config, Journey, Program, Stage
 from connectors.json_text import ESCAPED_BYTES, INSTANT_BYTES, NUMBER_BYTES
@@ -34,7 +34,13 @@ from state.layout import INSTANCES_MAX
     LINE_CATEGORY,
     FEATURES,
     TAGS,
-    RULES,
+    SCORES,
+    SCORE_VERSION,
+    SCORE_END,
+    BECAUSE,
+    REASON_ADDS,
+    AFTER_SCORES,
+    AFTER_BECAUSE,
     RIGHT,
     HOLDS,
     FAILS,
@@ -51,6 +57,7 @@ from state.layout import INSTANCES_MAX
     PROFILE_USER,
     PROFILE_AT,
     PROFILE_FEATURES,
+    PROFILE_SCORES,
     PROFILE_TAGS,
     PROFILE_INSTANCES,
     PROFILE_KEY,
@@ -64,7 +71,7 @@ from state.layout import INSTANCES_MAX
     PROFILE_CHANNELS,
     PROFILE_END,
     FIRST_REASON,
-) = range(44)
+) = range(51)
 FIRST_OF_CONFIG = FIRST_REASON + out.HOLDOUT + 1
 
 STAGE_RECORD_WORDS = 8
@@ -87,9 +94,15 @@ the part that names the first one, which those of the others follow."""
 
 TAG_RECORD_WORDS = 4
 TAG_PART, TAG_ID, TAG_OPENING, TAG_PARENT = range(TAG_RECORD_WORDS)
-FEATURE_RECORD_WORDS = 4
-FEATURE_PART, FEATURE_KIND, FEATURE_FIRST, FEATURE_END = range(FEATURE_RECORD_WORDS)
+FEATURE_RECORD_WORDS = 5
+FEATURE_PART, FEATURE_KIND, FEATURE_FIRST, FEATURE_END, FEATURE_NAME = range(FEATURE_RECORD_WORDS)
+MODEL_RECORD_WORDS = 2
+MODEL_OPENING, MODEL_REASON = range(MODEL_RECORD_WORDS)
+"""What stands before its score, and before a feature that adds to it."""
 KIND_NUMBER, KIND_TEXT, KIND_TEXTS = range(3)
+
+TEXTS_OFFSET = out.DECISION_WORDS + 2 * RULE_COMPARISONS_MAX
+"""Words of a decision's row before its recent texts, but for the features'."""
 
 IDS = 2
 """User and key: each stands in the record and in what its id is made of."""
@@ -100,6 +113,10 @@ INSTANTS = 6
 FIXED_BYTES_OF_RULE = 40
 """What stands around the two sides of a comparison."""
 
+SCORE_BYTES_MAX = 40
+"""What stands around a score but for its model's name, with the version's."""
+
+REASON_BYTES_MAX = 2 * NAME_LENGTH_MAX + 60
 TEXT_BYTES_MAX = 256 * ESCAPED_BYTES + 3
 LINE_BYTES_MAX = 2 * TEXT_BYTES_MAX + 2 * NUMBER_BYTES + 60
 
@@ -109,8 +126,9 @@ class RenderPlan(NamedTuple):
 
     data, ends: part p is data[ends[p] : ends[p + 1]]. words: the tables. Heads of `words`: start of
     the journeys' first stage records, of the features' records, their number, of the tags' records,
-    their number, of the channels' parts, their number, minor units of the currency, and start of
-    the journeys' records. holdouts: the share of each journey's.
+    their number, of the channels' parts, their number, minor units of the currency, start of
+    the journeys' records, of the models', their number, and where in a decision's row scores begin.
+    holdouts: the share of each journey's.
     """
 
     data: NDArray[np.uint8]
@@ -119,7 +137,7 @@ class RenderPlan(NamedTuple):
     holdouts: NDArray[np.float64]
 
 
-HEAD_WORDS = 9
+HEAD_WORDS = 12
 (
     STAGES_AT,
     FEATURES_AT,
@@ -130,6 +148,9 @@ HEAD_WORDS = 9
     CHANNEL_COUNT,
     MINOR_UNITS,
     JOURNEYS_AT,
+    MODELS_AT,
+    MODEL_COUNT,
+    ROW_SCORES,
 ) = range(HEAD_WORDS)
 
 
@@ -144,7 +165,8 @@ def bytes_max(config: Config) -> int:
     in_features = _texts_max(config)
     sides = 2 * RULE_COMPARISONS_MAX
     texts = in_features + sides + IDS * 2
-    numbers = len(config.features) + sides
+    reasons = len(config.models) * out.REASONS_MAX
+    numbers = len(config.features) + sides + reasons
     commas = texts + numbers + len(config.tags)
     rule = RULE_COMPARISONS_MAX * FIXED_BYTES_OF_RULE
     return (
@@ -154,6 +176,8 @@ def bytes_max(config: Config) -> int:
         + INSTANTS * INSTANT_BYTES
         + commas
         + rule
+        + len(config.models) * SCORE_BYTES_MAX
+        + reasons * REASON_BYTES_MAX
     )
 
 
@@ -172,6 +196,7 @@ def profile_bytes_max(config: Config) -> int:
         constant
         + (_texts_max(config) + IDS) * TEXT_BYTES_MAX
         + (len(config.features) + IDS) * NUMBER_BYTES
+        + len(config.models) * SCORE_BYTES_MAX
         + (1 + len(config.tags) + len(config.journeys)) * (INSTANT_BYTES + FIXED_BYTES_OF_RULE)
         + INSTANCES_MAX * instance
     )
@@ -193,13 +218,17 @@ class _Parts:
         journeys = [self._journey(journey) for journey in config.journeys]
         words[STAGES_AT] = self._append(words, self._stages(journeys, len(words)))
         words[FEATURES_AT] = self._append(words, self._features())
-        words[FEATURE_COUNT] = len(config.features)
+        words[FEATURE_COUNT] = len(config.profile_features)
         words[TAGS_AT] = self._append(words, self._tags())
         words[TAG_COUNT] = len(config.tags)
         channels = [self._part(quoted(name)) for name in config.shop.channels]
         words[CHANNELS_AT] = self._append(words, channels)
         words[CHANNEL_COUNT] = len(channels)
         words[JOURNEYS_AT] = self._append(words, self._profile_journeys())
+        words[MODELS_AT] = self._append(words, self._models())
+        words[MODEL_COUNT] = len(config.models)
+        kept = sum(feature.keep for feature in config.features if feature.kind == "recent")
+        words[ROW_SCORES] = TEXTS_OFFSET + words[FEATURE_COUNT] + kept
         self._words = words
 
     def plan(self) -> RenderPlan:
@@ -292,11 +321,20 @@ class _Parts:
         found: list[int] = []
         cells = 0
         kinds = {"number": KIND_NUMBER, "text": KIND_TEXT, "texts": KIND_TEXTS}
-        for feature in self._config.features:
+        for feature in self._config.profile_features:
             keep = feature.keep if feature.value == "texts" else 0
             part = self._part(b"%b:" % quoted(feature.name))
-            found += [part, kinds[feature.value], cells, cells + keep]
+            name = self._part(quoted(feature.name))
+            found += [part, kinds[feature.value], cells, cells + keep, name]
             cells += keep
+        return found
+
+    def _models(self) -> list[int]:
+        found: list[int] = []
+        for model in self._config.models:
+            name = quoted(model.name)
+            parts = (b'%b:{"value":' % name, b'{"score":%b,"feature":' % name)
+            found += map(self._part, parts)
         return found
 
 
@@ -323,7 +361,13 @@ def _common_parts() -> list[bytes]:
         b',"category":',
         b'],"features":{',
         b'},"tags":[',
-        b'],"scores":{},"rules":[',
+        b'],"scores":{',
+        b',"version":"',
+        b'"}',
+        b'},"because":[',
+        b',"adds":',
+        b'},"rules":[',
+        b'],"rules":[',
         b',"right":',
         b',"holds":true}',
         b',"holds":false}',
@@ -338,6 +382,7 @@ def _common_parts() -> list[bytes]:
         b'{"user":',
         b',"at":',
         b',"features":{',
+        b'},"scores":{',
         b'},"tags":{',
         b'},"instances":[',
         b',"key":',

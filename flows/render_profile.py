@@ -16,8 +16,10 @@ from connectors.json_text import Bytes, put_instant, put_null, put_raw
 from flows.features import LAST_TOUCHED, read_features
 from flows.machine import Machine
 from flows.output import DECISIONS_AT
-from flows.plan_words import ALL_FEATURES, TAG_SINCE, TAG_WORDS
+from flows.plan_words import ALL_FEATURES, ALL_SCORES, TAG_SINCE, TAG_WORDS
 from flows.plan_words import TAGS as PLAN_TAGS
+from flows.propensity import read_scores
+from flows.reasons import report_scores
 from flows.render_parts import (
     Decisions,
     put_bytes,
@@ -26,6 +28,7 @@ from flows.render_parts import (
     put_name,
     put_name_or_null,
     put_part,
+    put_scores,
 )
 from flows.render_plan import (
     CHANNEL_COUNT,
@@ -45,6 +48,7 @@ from flows.render_plan import (
     PROFILE_HOLDOUT,
     PROFILE_INSTANCES,
     PROFILE_KEY,
+    PROFILE_SCORES,
     PROFILE_SENT,
     PROFILE_SHADOW,
     PROFILE_STAGE,
@@ -137,16 +141,22 @@ def _put_profile(
     profiles: Profiles, slot: int, clock_ms: int, position: Bytes, buffer: Bytes, at: int
 ) -> int:
     machine, plan = profiles.machine, profiles.plan
-    listed = machine.plan.ints[ALL_FEATURES]
+    listed, scores = machine.plan.ints[ALL_FEATURES], machine.plan.ints[ALL_SCORES]
     read_features(
         machine.memory, machine.plan, listed, slot, clock_ms, LAST_TOUCHED, machine.scratch
     )
     report_features(machine, slot, DECISIONS_AT)
+    if scores != 0:
+        read_scores(machine, scores, slot, clock_ms)
+    report_scores(machine, scores, DECISIONS_AT)
     at = put_name(profiles.users, slot, buffer, put_part(plan, PROFILE_USER, buffer, at))
     at = put_instant(buffer, put_part(plan, PROFILE_AT, buffer, at), clock_ms)
     at = put_raw(buffer, at, position, 0, len(position))
     at = put_part(plan, PROFILE_FEATURES, buffer, at)
     at = put_features(plan, machine.texts, profiles.facts, 0, buffer, at)
+    if scores != 0:
+        at = put_part(plan, PROFILE_SCORES, buffer, at)
+        at = put_scores(plan, profiles.facts, 0, buffer, at)
     at = _put_tags(profiles, slot, buffer, put_part(plan, PROFILE_TAGS, buffer, at))
     at = _put_instances(profiles, slot, buffer, put_part(plan, PROFILE_INSTANCES, buffer, at))
     at = _put_triggers(profiles, slot, buffer, put_part(plan, PROFILE_TRIGGERS, buffer, at))

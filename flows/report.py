@@ -24,6 +24,8 @@ from flows.output import (
     OUTCOME,
     ROW_TEXTS,
     ROW_TRACE,
+    SENT,
+    SHADOW,
     STAGE,
     TAGS_HELD,
     USER,
@@ -31,16 +33,21 @@ from flows.output import (
 )
 from flows.plan_words import (
     ALL_FEATURES,
+    ALL_SCORES,
     CHANNEL_LIST,
     FEATURE_COUNT,
     FEATURES,
     JOURNEY_WORDS,
     JOURNEYS,
     KEYED_BY_CART,
+    PROGRAM_SCORES,
+    STAGE_REASONS,
     STAGE_WHEN,
     STAGE_WORDS,
     STAGES,
 )
+from flows.propensity import read_scores
+from flows.reasons import report_reasons, report_scores
 from state.carts import (
     CART_FIRST_LINE,
     LINE_CATEGORY,
@@ -87,16 +94,27 @@ def stage_record(machine: Machine, node: int) -> int:
 def read_stage(machine: Machine, slot: int, node: int, now_ms: int) -> bool:
     """Read all features as of `now_ms` and run the pending stage's rule; whether it holds.
 
+    Of the scores only those that the rule names are read.
     Afterwards the scratch array holds the features and comparisons that the record shows.
     """
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     cart = cart_of(machine, slot, node)
+    scores = rule_scores(machine, node)
+    if scores != 0:
+        read_scores(machine, scores, slot, now_ms)
     read_features(memory, plan, plan.ints[ALL_FEATURES], slot, now_ms, cart, scratch)
     held = memory.rows64[slot * plan.ints[ROW_WORDS] + HELD]
     for index in range(TRACE, VALUES):
         scratch[index] = 0.0
     rule = plan.ints[stage_record(machine, node) + STAGE_WHEN]
     return rule == 0 or run_rule(plan, scratch, rule, held)
+
+
+@inlined
+def rule_scores(machine: Machine, node: int) -> int:
+    """The scores block of the pending stage's rule; 0 where it names no propensity."""
+    rule = machine.plan.ints[stage_record(machine, node) + STAGE_WHEN]
+    return int(machine.plan.ints[rule + PROGRAM_SCORES]) if rule != 0 else 0
 
 
 @compiled
@@ -115,7 +133,10 @@ def choose_channel(machine: Machine, slot: int, journey: int) -> int:
 def report_decision(
     machine: Machine, slot: int, node: int, outcome: int, instant_ms: int, offset: int
 ) -> None:
-    """Report the pending stage's outcome with what `read_stage` has read."""
+    """Report the pending stage's outcome with what `read_stage` has read.
+
+    One that is sent, or would be, tells all scores, and why they are what they are.
+    """
     memory, plan, output = machine.memory, machine.plan, machine.output
     nodes = memory.nodes
     row = new_decision(output)
@@ -136,6 +157,14 @@ def report_decision(
     for index in range(VALUES - TRACE):
         output.floats[trace + index] = machine.scratch[TRACE + index]
     report_features(machine, slot, row)
+    if outcome == SENT or outcome == SHADOW:
+        scores = plan.ints[ALL_SCORES]
+        if scores != 0:
+            read_scores(machine, scores, slot, instant_ms)
+        report_scores(machine, scores, row)
+        report_reasons(machine, plan.ints[stage_record(machine, node) + STAGE_REASONS], row)
+    else:
+        report_scores(machine, rule_scores(machine, node), row)
     _report_lines(machine, slot, cart_of(machine, slot, node), row)
 
 

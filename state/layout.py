@@ -55,7 +55,7 @@ HALF_LIFE, GAP, KEEP, SCALE, OVER, UNDER, READS = range(9, 16)
 units from the row's start; READS tells apart what a gap or a cart reads, or text from numbers."""
 
 COUNT, SUM, DISTINCT, DAYS_SINCE, LAST, FIRST = range(6)
-RATIO, GAPS, CART, AFFINITY, SESSIONS, RECENT = range(6, 12)
+RATIO, GAPS, CART, AFFINITY, SESSIONS, RECENT, PROPENSITY = range(6, 13)
 KINDS = {
     "count": COUNT,
     "sum": SUM,
@@ -69,8 +69,10 @@ KINDS = {
     "affinity": AFFINITY,
     "sessions": SESSIONS,
     "recent": RECENT,
+    "propensity": PROPENSITY,
 }
 READS_NUMBER, READS_TEXT = 0, 1
+READS_SCORE, READS_COMPLEMENT = 0, 1
 GAP_LAST, GAP_MEAN = 0, 1
 CART_VALUE, CART_ITEMS, CART_LINES = 0, 1, 2
 _READS = {
@@ -83,6 +85,9 @@ _READS = {
 
 LINE_COLUMNS = ("item", "price", "quantity", "category")
 NO_FIELD = -1
+NO_SCORE = int(np.array(np.nan).view(np.int64))
+"""A held score that is missing, as the int64 whose bits it has."""
+
 NEVER_SWEPT = 2**62
 
 
@@ -194,11 +199,16 @@ def lay_out(config: Config, columns: tuple[str, ...]) -> Layout:
 def _fill(row: _Row, config: Config, columns: tuple[str, ...]) -> Layout:
     bytes_of = {"message ids": 8 * (FIXED_WORDS - MESSAGES), "tags and lists": 8 * MESSAGES}
     records = np.zeros((len(config.features), FEATURE_WORDS), np.int64)
+    held = {f"propensity.{name}" for name in held_models(config)}
     for record, feature in zip(records, config.features, strict=True):
         before = row.bytes_used
         _describe(record, feature, columns, 10**config.shop.minor_digits)
-        _place(record, feature, row)
+        if feature.kind != "propensity":
+            _place(record, feature, row)
+        elif feature.name in held:
+            record[AT64] = row.words(1, NO_SCORE)
         bytes_of[feature.name] = row.bytes_used - before
+    _share_scores(records, config)
     before = row.bytes_used
     keep_words = tuple(row.words(1) if tag.keep_ms else -1 for tag in config.tags)
     since_cells = _since_cells(config.tags, row)
@@ -221,6 +231,32 @@ def _fill(row: _Row, config: Config, columns: tuple[str, ...]) -> Layout:
         since_cells=since_cells,
         bytes_of=bytes_of,
     )
+
+
+def held_models(config: Config) -> frozenset[str]:
+    """The models whose scores rows hold, since rules of tags read them; of a complement, its model.
+
+    A tag is told by the score held, which changes only when it is looked at: so it does not matter
+    how often a tag settles.
+    """
+    read = {index for tag in config.tags if tag.rule for index in tag.rule.features}
+    first = len(config.profile_features)
+    return frozenset(
+        model.complement or model.name
+        for index, model in enumerate(config.models)
+        if first + index in read
+    )
+
+
+def _share_scores(records: NDArray[np.int64], config: Config) -> None:
+    """A complement is read from the score of its model."""
+    first = len(config.profile_features)
+    place = {model.name: first + index for index, model in enumerate(config.models)}
+    for model in config.models:
+        if model.complement:
+            record = records[place[model.name]]
+            record[AT64] = records[place[model.complement], AT64]
+            record[READS] = READS_COMPLEMENT
 
 
 def _since_cells(tags: tuple[Tag, ...], row: _Row) -> tuple[int, ...]:
@@ -255,7 +291,8 @@ def _describe(
     record[TILE] = feature.tile_ms
     record[GAP] = feature.gap_ms
     record[KEEP] = feature.keep
-    record[OVER], record[UNDER] = feature.over
+    if feature.kind == "ratio":
+        record[OVER], record[UNDER] = feature.over
     floats = record.view(np.float64)
     floats[SCALE] = 1.0
     floats[HALF_LIFE] = float(feature.half_life_ms)

@@ -124,6 +124,8 @@ def shape_digest(shape: RowShape) -> str:
 def _feature_cells(feature: Feature, layout: Layout, index: int) -> FeatureCells:
     record = layout.features[index * FEATURE_WORDS : (index + 1) * FEATURE_WORDS].tolist()
     wide, halves, quarters = _cell_counts(feature, record[CELLS])
+    if feature.kind == "propensity":
+        wide = layout.bytes_of[feature.name] // 8
     # The wide cells of a windowed sessions feature are not its ring, but one behind it.
     first_wide = record[AT64] or (record[OVER] if feature.kind == "sessions" else 0)
     runs = (
@@ -155,6 +157,7 @@ def _cell_counts(feature: Feature, cells: int) -> tuple[int, int, int]:
         "recent": (0, keep, 0),
         "ratio": (0, 0, 0),
         "cart": (0, 0, 0),
+        "propensity": (0, 0, 0),
     }
     return counts[feature.kind]
 

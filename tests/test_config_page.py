@@ -52,12 +52,16 @@ def test_what_is_not_supported_yet_is_said() -> None:
 def test_the_examples_of_the_page_are_one_config(shop: Config) -> None:
     assert [journey.name for journey in shop.journeys] == ["abandoned_cart"]
     assert [model.name for model in shop.models] == ["purchase_30d", "churn_30d"]
-    assert len(shop.features) == 9
+    assert len(shop.profile_features) == 9
 
 
 def test_the_rules_of_the_page_answer_for_a_newcomer_as_it_says(shop: Config) -> None:
     scope = Scope(
         features=feature_types({feature.name: feature for feature in shop.features}),
+        propensities={
+            feature.name.removeprefix("propensity."): index
+            for index, feature in enumerate(shop.features)
+        },
         tags={tag.name: index for index, tag in enumerate(shop.tags)},
     )
     never_missing = ("count", "sum", "cart")

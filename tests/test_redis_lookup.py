@@ -13,8 +13,9 @@ import pytest
 
 from config.load import load
 from flows.audiences import Audiences
+from flows.live_commit import Live
 from flows.lookup import partition_of_user
-from flows.partition import Engine, Live
+from flows.partition import Engine
 from state.redis_settings import redis_settings
 from state.redis_store import RedisStore
 from state.stored import open_partition, partitions_of

@@ -24,7 +24,7 @@ from config.problems import Place
 from config.shapes import FILES
 from config.shop import read_shop
 from config.tables import Table
-from config.tags import read_tags
+from config.tags import Seen, feature_types, read_tags
 from tests.config_folders import problems_of
 from tests.every_key import every_key, write_files
 
@@ -106,9 +106,9 @@ def read_all(files: dict[str, Any]) -> None:
     shop = read_shop(table("shop.toml"))
     events = read_events(table("events.toml"), shop.channels.values())
     features = read_features(table("features.toml"), events)
-    read_tags(table("tags.toml"), features)
+    read_tags(table("tags.toml"), Seen(feature_types(features), {}))
     read_models(table("models.toml"), AroundModels(features, events, shop.channels))
-    around = Around(channels=None, events=events, columns={}, features=None, tags=None)
+    around = Around(channels=None, events=events, columns={}, seen=Seen(None, None), tags=None)
     for name in files:
         if name.startswith("journeys/"):
             read_journey("any", table(name), around)
