@@ -13,6 +13,7 @@ TRIGGER = "beckon.trigger"
 SUPPRESSED = "beckon.suppressed"
 GOAL = "beckon.goal"
 TAG = "beckon.tag"
+EXAMPLE = "beckon.example"
 _EPOCH = datetime(1970, 1, 1)
 _EPOCH_UTC = _EPOCH.replace(tzinfo=UTC)
 
@@ -81,6 +82,18 @@ class Turned(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=
     offset: int
 
 
+class Example(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """What a user was like when sampled for a model, and what came of it within its time."""
+
+    model: str
+    sampled_at: str
+    outcome: bool
+    score: float | None
+    version: str | None
+    tags: list[str]
+    features: dict[str, float | None]
+
+
 class CloudEvent(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """The envelope. `time` is the decision's instant; after `expirytime` it is too late to send."""
 
@@ -92,7 +105,7 @@ class CloudEvent(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fie
     time: str
     expirytime: str | UnsetType = UNSET
     datacontenttype: str = "application/json"
-    data: Decided | GoalReached | Turned
+    data: Decided | GoalReached | Turned | Example
 
 
 _encoder = msgspec.json.Encoder()

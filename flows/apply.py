@@ -25,9 +25,14 @@ from flows.plan_words import (
     CONSENT_ROLE,
     EVENT_WORDS,
     EVENTS,
+    GROUP_COUNT,
+    OUTCOMES,
     SCOPE,
+    WAKES,
 )
+from flows.sampling import learn, note_outcome, plan_learning, wake
 from flows.tags import settle_all, settle_due, settle_touched
+from state.examples import learn_at
 from state.history import HISTORY_SENT_AT, counted_at, find_history, withhold_trigger
 from state.instances import earliest_due, first_instance, forget_sent, journey_of
 from state.layout import (
@@ -170,7 +175,7 @@ def pending_stages(machine: Machine, users: int, counts: NDArray[np.int64]) -> N
 def pass_deadlines(machine: Machine, slot: int, now_ms: int) -> bool:
     """Decide what is due for a user up to `now_ms`, instants in order; False: a buffer is full.
 
-    At each instant tags settle first, then stages are decided.
+    At each instant tags settle first, then examples close and are sampled, then stages are decided.
     """
     memory = machine.memory
     words = slot * machine.plan.ints[ROW_WORDS]
@@ -183,6 +188,8 @@ def pass_deadlines(machine: Machine, slot: int, now_ms: int) -> bool:
             gained = settle_due(machine, slot, instant)
             if gained != 0:
                 enter_by_tags(machine, slot, gained, instant, NO_OFFSET)
+        if learn_at(memory, machine.plan, slot) <= instant:
+            learn(machine, slot, instant)
         decide_due(machine, slot, instant, NO_OFFSET)
         set_deadline(machine, slot)
     return True
@@ -208,10 +215,33 @@ def _apply_event(machine: Machine, columns: Columns, index: int, slot: int, is_n
     elif scope != 0:
         at_ms = columns.at_ms[index]
         gained = settle_touched(machine, scope, slot, at_ms, now_ms, offset)
+    if ints[GROUP_COUNT] != 0:
+        _learn_from(machine, columns, index, slot, is_new)
     react(machine, columns, index, slot, gained)
     if first_instance(memory, plan, slot) != 0:
         decide_due(machine, slot, now_ms, offset)
     set_deadline(machine, slot)
+
+
+@inlined
+def _learn_from(machine: Machine, columns: Columns, index: int, slot: int, is_new: bool) -> None:
+    """What the event means for examples: an outcome of open ones, and who is sampled."""
+    ints = machine.plan.ints
+    event = ints[EVENTS] + columns.event[index] * EVENT_WORDS
+    if is_new:
+        plan_learning(machine, slot, columns.log_ms[index])
+        return
+    if ints[event + OUTCOMES] != 0:
+        note_outcome(machine, ints[event + OUTCOMES], slot, columns.at_ms[index])
+    if ints[event + WAKES] != 0:
+        wake(machine, ints[event + WAKES], slot, columns.log_ms[index])
+
+
+@compiled
+def plan_everybody(machine: Machine, users: int, now_ms: int) -> None:
+    """Every user's next learning instant after `now_ms`."""
+    for slot in range(users):
+        plan_learning(machine, slot, now_ms)
 
 
 @compiled
@@ -223,10 +253,10 @@ def set_deadlines(machine: Machine, users: int) -> None:
 
 @compiled
 def set_deadline(machine: Machine, slot: int) -> None:
-    """The user's next deadline: the next sweep or due stage, whichever comes first."""
-    memory = machine.memory
-    sweep_at = memory.rows64[slot * machine.plan.ints[ROW_WORDS] + SWEEP_AT]
-    deadline = min(sweep_at, earliest_due(memory, machine.plan, slot))
+    """The user's next deadline: the next sweep, learning instant or due stage."""
+    memory, plan = machine.memory, machine.plan
+    sweep_at = memory.rows64[slot * plan.ints[ROW_WORDS] + SWEEP_AT]
+    deadline = min(sweep_at, earliest_due(memory, plan, slot), learn_at(memory, plan, slot))
     memory.deadline[slot] = deadline
     memory.nodes[EARLIEST] = min(memory.nodes[EARLIEST], deadline)
 

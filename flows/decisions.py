@@ -22,6 +22,7 @@ from connectors.triggers import (
     instant_text,
 )
 from flows import output as out
+from flows.examples import ClosedExamples, closed_examples, example_lines, feature_places
 from flows.output import Output, Reported, reported
 from flows.places import Place
 from flows.render import render
@@ -50,6 +51,7 @@ class Names:
         self.decision_bytes_max = bytes_max(config)
         self.transition_bytes_max = transition_bytes_max(config)
         self.hashing = new_hashing()
+        self.feature_places = feature_places(config)
         self._buffer = np.empty(0, np.uint8)
         self.holdouts = [(journey.name.encode(), journey.holdout) for journey in config.journeys]
 
@@ -153,6 +155,14 @@ class Batch:
             lines += parts_of(buffer, ends)
         return lines
 
+    def closed(self) -> ClosedExamples:
+        """The examples that have closed, in order of place."""
+        return self._closed
+
+    def examples(self) -> list[bytes]:
+        """The examples that have closed, in order of place: JSON, a line each."""
+        return example_lines(self._closed, self._names.config)
+
     def turned(self) -> list[tuple[bytes, str, bool]]:
         """(user, tag, held) of each of `transitions`."""
         tags = [tag.name for tag in self._names.config.tags]
@@ -170,6 +180,12 @@ class Batch:
             name, share = self._names.holdouts[journey]
             if share > 0.0 and held_out(name, self._names.user(slot), share):
                 rows[row, out.OUTCOME] = out.HOLDOUT
+
+    @cached_property
+    def _closed(self) -> ClosedExamples:
+        names = self._names
+        rows = np.concatenate([part.examples for part in self._parts])
+        return closed_examples(rows, names.users, names.feature_places)
 
     @cached_property
     def _table(self) -> Decisions:

@@ -17,7 +17,7 @@ from connectors.triggers import instant_text
 from flows.decisions import Batch
 
 DEAD_LETTERS, PROFILES = "dead_letters", "profiles"
-OUTPUTS = ("triggers", "decisions", "tags", DEAD_LETTERS)
+OUTPUTS = ("triggers", "decisions", "tags", "examples", DEAD_LETTERS)
 """What the flow writes as it runs; profiles are written at its end."""
 
 
@@ -53,6 +53,8 @@ def rendered(name: str, batches: Sequence[Batch], letters: Sequence[DeadLetter])
         return merged([batch.triggers() for batch in batches])
     if name == "decisions":
         return merged([batch.decisions() for batch in batches])
+    if name == "examples":
+        return merged([batch.examples() for batch in batches])
     assert name == "tags", "outputs are those of OUTPUTS"
     return merged([batch.transitions() for batch in batches])
 

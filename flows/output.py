@@ -1,4 +1,6 @@
-"""What the compiled loop reports: decisions and tag transitions, row by row, in fixed buffers.
+"""What the compiled loop reports, row by row, in fixed buffers.
+
+These are decisions, tag transitions, and examples that have closed.
 
 A decision is reported with all that its record will say (features, texts, cart lines, the rule's
 values), because the profile moves on before the batch ends. When a buffer is nearly full the loop
@@ -70,12 +72,27 @@ LINE_WORDS = 4
 TRANSITION_WORDS = 5
 TURNED_USER, TURNED_TAG, TURNED_HELD, TURNED_INSTANT, TURNED_OFFSET = range(TRANSITION_WORDS)
 
-FILLED_DECISIONS, FILLED_LINES, FILLED_TRANSITIONS = range(3)
-ROW_SIZE, ROW_TRACE, ROW_TEXTS, ROW_SCORES, ROW_REASONS, LINES_AT, TRANSITIONS_AT = range(3, 10)
-DECISIONS_AT = 10
+EXAMPLE_FEATURES = 8
+(
+    EXAMPLE_USER,
+    EXAMPLE_MODEL,
+    EXAMPLE_SAMPLED,
+    EXAMPLE_CLOSED,
+    EXAMPLE_OUTCOME,
+    EXAMPLE_TAGS,
+    EXAMPLE_VERSION,
+    EXAMPLE_SCORE,
+) = range(EXAMPLE_FEATURES)
+"""Words of an example's row; the score is float64, and so are the features behind it."""
+
+FILLED_WORDS = 4
+FILLED_DECISIONS, FILLED_LINES, FILLED_TRANSITIONS, FILLED_EXAMPLES = range(FILLED_WORDS)
+ROW_SIZE, ROW_TRACE, ROW_TEXTS, ROW_SCORES, ROW_REASONS, EXAMPLE_SIZE = range(4, 10)
+LINES_AT, TRANSITIONS_AT, EXAMPLES_AT = range(10, 13)
+DECISIONS_AT = 13
 """Words of the buffer: rows in use; how long a decision's row is and where in it the trace, the
-texts, the scores and the reasons begin; where the lines and the transitions begin; then the
-decisions."""
+texts, the scores and the reasons begin; how long an example's row is; where the lines, the
+transitions and the examples begin; then the decisions."""
 
 SCORE_WORDS = 2
 SCORE_VALUE, SCORE_VERSION = range(SCORE_WORDS)
@@ -106,18 +123,21 @@ class Reported(NamedTuple):
 
     rows: the decisions', (decisions, row size) int64; floats: the same memory as float64.
     lines: (lines, LINE_WORDS) int64. transitions: (transitions, TRANSITION_WORDS) int64.
+    examples: (examples, row size) int64.
     """
 
     rows: NDArray[np.int64]
     floats: NDArray[np.float64]
     lines: NDArray[np.int64]
     transitions: NDArray[np.int64]
+    examples: NDArray[np.int64]
 
 
 class Counts(NamedTuple):
     """How much a configuration has of what buffers hold.
 
-    `reasons`: of how many models a stage's rule tells why, at most.
+    `reasons`: of how many models a stage's rule tells why, at most. `sampled`: the most features
+    that an example has, -1 where there are no examples.
     """
 
     features: int
@@ -125,6 +145,7 @@ class Counts(NamedTuple):
     tags: int
     models: int
     reasons: int
+    sampled: int
 
 
 def new_output(counts: Counts) -> Output:
@@ -137,26 +158,33 @@ def new_output(counts: Counts) -> Output:
     lines_at = DECISIONS_AT + DECISIONS_MAX * size
     transitions_at = lines_at + (DECISIONS_MAX + MARGIN * LINES_MAX) * LINE_WORDS
     transitions = DECISIONS_MAX + (MARGIN + 2) * max(1, counts.tags)
-    ints = np.zeros(transitions_at + transitions * TRANSITION_WORDS, np.int64)
-    parts = (trace_at, texts_at, scores_at, reasons_at)
-    ints[ROW_SIZE:DECISIONS_AT] = size, *parts, lines_at, transitions_at
+    examples_at = transitions_at + transitions * TRANSITION_WORDS
+    example_size = EXAMPLE_FEATURES + counts.sampled
+    examples = DECISIONS_MAX + MARGIN if counts.sampled >= 0 else 0
+    ints = np.zeros(examples_at + examples * example_size, np.int64)
+    ints[ROW_SIZE:LINES_AT] = size, trace_at, texts_at, scores_at, reasons_at, example_size
+    ints[LINES_AT:DECISIONS_AT] = lines_at, transitions_at, examples_at
     return Output(ints, ints.view(np.float64))
 
 
 def reported(output: Output) -> Reported:
     """Copies of what is in the buffer, which is then empty."""
     ints = output.ints
-    decisions, lines, transitions = ints[:3].tolist()
-    size, lines_at, transitions_at = ints[[ROW_SIZE, LINES_AT, TRANSITIONS_AT]].tolist()
-    rows = ints[DECISIONS_AT : DECISIONS_AT + decisions * size].reshape(decisions, size).copy()
-    line_words = ints[lines_at : lines_at + lines * LINE_WORDS]
-    turned = ints[transitions_at : transitions_at + transitions * TRANSITION_WORDS]
-    ints[:3] = 0
+    decisions, lines, transitions, examples = ints[:FILLED_WORDS].tolist()
+    size, example_size = ints[[ROW_SIZE, EXAMPLE_SIZE]].tolist()
+    lines_at, transitions_at, examples_at = ints[LINES_AT:DECISIONS_AT].tolist()
+    ints[:FILLED_WORDS] = 0
+
+    def table(first: int, count: int, width: int) -> NDArray[np.int64]:
+        return ints[first : first + count * width].reshape(count, width).copy()
+
+    rows = table(DECISIONS_AT, decisions, size)
     return Reported(
         rows=rows,
         floats=rows.view(np.float64),
-        lines=line_words.reshape(lines, LINE_WORDS).copy(),
-        transitions=turned.reshape(transitions, TRANSITION_WORDS).copy(),
+        lines=table(lines_at, lines, LINE_WORDS),
+        transitions=table(transitions_at, transitions, TRANSITION_WORDS),
+        examples=table(examples_at, examples, example_size),
     )
 
 
@@ -168,6 +196,7 @@ def has_room(output: Output) -> bool:
         ints[FILLED_DECISIONS] + MARGIN <= DECISIONS_MAX
         and ints[FILLED_LINES] <= DECISIONS_MAX
         and ints[FILLED_TRANSITIONS] <= DECISIONS_MAX
+        and ints[FILLED_EXAMPLES] <= DECISIONS_MAX
     )
 
 
@@ -177,6 +206,14 @@ def new_decision(output: Output) -> int:
     row = output.ints[FILLED_DECISIONS]
     output.ints[FILLED_DECISIONS] = row + 1
     return int(DECISIONS_AT + row * output.ints[ROW_SIZE])
+
+
+@inlined
+def new_example(output: Output) -> int:
+    """Where the row of one more example begins in the buffer."""
+    row = output.ints[FILLED_EXAMPLES]
+    output.ints[FILLED_EXAMPLES] = row + 1
+    return int(output.ints[EXAMPLES_AT] + row * output.ints[EXAMPLE_SIZE])
 
 
 @compiled

@@ -17,6 +17,7 @@ from flows.apply import (
     apply_events,
     pass_time,
     pending_stages,
+    plan_everybody,
     set_deadlines,
     settle_users,
     withhold,
@@ -32,7 +33,7 @@ from flows.profiles import ProfileReader, UsersAtClock
 from flows.versions import Versions
 from state.conversion import Conversion
 from state.convert import convert_stored, give_hashes
-from state.layout import TAGS
+from state.layout import LEARN_AT, TAGS
 from state.memory import (
     EARLIEST,
     JOURNEY_TALLIES,
@@ -45,6 +46,7 @@ from state.memory import (
 from state.packing import RowPacker
 from state.renumber import Rows, without_unused
 from state.row_shape import encode_shape, shape_digest, shape_of
+from state.seconds import NO_SECOND
 from state.store import Checkpoint, Commit, Snapshot, encode_checkpoint
 from state.texts import (
     COUNT,
@@ -173,7 +175,12 @@ class Engine:
         return counted
 
     def drain(self) -> Batch:
-        """Decide all that is pending, however far ahead; the clock is then the last instant."""
+        """Decide all that is pending, however far ahead; the clock is then the last instant.
+
+        Nobody is sampled and no example closes any more: what comes of them is not in the log.
+        """
+        self._memory.rows32.reshape(-1, 2 * self._made.layout.words)[:, LEARN_AT] = NO_SECOND
+        set_deadlines(self._machine(), self._user_count())
         batch = Batch(self._names)
         if self._has_new_rules:
             self._settle_everybody(batch)
@@ -339,7 +346,7 @@ class Engine:
 
     def _empty_buffers(self, batch: Batch, *, moved: bool) -> None:
         had_room = self._memory.nodes[NODES_MADE] * 8 + NODES_MARGIN * 8 < len(self._memory.nodes)
-        assert moved or self._output.ints[:3].any() or not had_room, (
+        assert moved or self._output.ints[: out.FILLED_WORDS].any() or not had_room, (
             "the loop stopped for no reason"
         )
         batch.take(self._output)
@@ -378,6 +385,8 @@ class Engine:
         )
         give_hashes(self._memory, self._made.layout.words, self._users)
         self._has_new_rules = checkpoint.config_version != self._config.version
+        if self._has_new_rules or not self._shape_is_stored:
+            plan_everybody(self._machine(), self._user_count(), checkpoint.clock_ms)
         set_deadlines(self._machine(), self._user_count())
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._touched[: self._user_count()] = not self._shape_is_stored

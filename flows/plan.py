@@ -14,6 +14,7 @@ from config.opcodes import OP_CONST, OP_EVENT, OP_FEATURE, OP_TEXT
 from config.schema import Config, EventDef, Feature, Field, Journey, Program, Stage, Tag
 from flows import plan_words as words
 from flows.output import Counts
+from flows.plan_groups import learned_from, write_groups
 from flows.plan_list import PlanList, float_bits
 from flows.plan_scores import ScoresWriter
 from flows.scopes import (
@@ -26,6 +27,7 @@ from flows.scopes import (
     with_parts,
 )
 from flows.turns import Turn, turns_of
+from state.example_groups import groups_of
 from state.layout import FEATURE_WORDS, Layout, Plan, held_models, lay_out, scale_of
 
 CART_ROLES = {
@@ -72,6 +74,7 @@ def make_plan(config: Config) -> PlanOf:
             tags=len(config.tags),
             models=len(config.models),
             reasons=max(writer.reason_counts, default=0),
+            sampled=max((len(group.features) for group in groups_of(config)), default=-1),
         ),
     )
 
@@ -118,6 +121,7 @@ class _Writer(PlanList):
         self.write_tags()
         self.write_events()
         self.write_journeys()
+        write_groups(self.config, self, self.scores)
 
     def column(self, name: str) -> int:
         return self.columns.index(name) if name in self.columns else -1
@@ -202,6 +206,8 @@ class _Writer(PlanList):
             record[words.EXITS] |= int(event.name in journey.exit_events) << bit
             goal = journey.goal is not None and journey.goal.event == event.name
             record[words.GOALS] |= int(goal) << bit
+        learned = learned_from(self.config, event.name, touched)
+        record[words.OUTCOMES], record[words.WAKES] = learned
         record[words.CART_ROLE] = CART_ROLES.get(event.name, words.CART_NONE)
         if event.name == "Unsubscribed":
             record[words.CONSENT_ROLE] = words.CONSENT_UNSUBSCRIBE

@@ -31,11 +31,16 @@ LOOK_SCORES, LOOK_SCOPE = 29, 30
 time alone; 0: tags read no propensity."""
 DRAINING = 31
 """1 while all that is pending is decided ahead of time: what recurs each day does not go on."""
-HEAD_WORDS = 32
+GROUPS, GROUP_COUNT = 32, 33
+"""The models that are sampled, group by group."""
+HEAD_WORDS = 34
 
-EVENT_WORDS = 8
+EVENT_WORDS = 10
 """The record before the first event's is that of an event that the configuration does not name."""
-OPS, OP_COUNT, SCOPE, ENTERS, EXITS, GOALS, CART_ROLE, CONSENT_ROLE = range(EVENT_WORDS)
+OPS, OP_COUNT, SCOPE, ENTERS, EXITS, GOALS, CART_ROLE, CONSENT_ROLE = range(8)
+OUTCOMES, WAKES = 8, 9
+"""OUTCOMES: a byte per group of models, whose bits are the models that the event is an outcome of.
+WAKES: bits of the groups whose `eligible` rules read what the event changes."""
 
 OP_WORDS = 3
 OP_RECORD, OP_WEIGHT, OP_SOURCE = range(3)
@@ -130,6 +135,24 @@ pairs of a register and a feature, and steps (the lists' lengths count pairs and
 STEP_WORDS = 6
 STEP_REGISTER, STEP_WORD, STEP_FIRST, STEP_SECOND, STEP_LOW, STEP_HIGH = range(STEP_WORDS)
 """The register that is computed, the word's code, the registers of its inputs, its constants."""
+
+GROUP_WORDS = 7
+(
+    GROUP_EVERY_SECONDS,
+    GROUP_NODES,
+    GROUP_SCORES,
+    GROUP_FEATURES,
+    GROUP_CELLS,
+    GROUP_MODELS,
+    GROUP_MODEL_COUNT,
+) = range(GROUP_WORDS)
+"""Of a group of models: how many nodes a snapshot takes; the scores block of its models; lists of
+the features to be read for it and of those that it keeps, in their order; the start of its models'
+records."""
+MODEL_BITS = 8
+SAMPLED_WORDS = 2
+SAMPLED_INDEX, SAMPLED_WITHIN = range(SAMPLED_WORDS)
+"""Of a model: its index in the config, and its `within` (ms)."""
 
 COLUMN_KIND_WORDS = 2
 COLUMN_IS_TEXT, COLUMN_SCALE = range(2)

@@ -96,7 +96,7 @@ def read_scores(machine: Machine, scores: int, slot: int, now_ms: int) -> None:
             is_eligible = rule == 0 or run_rule(plan, scratch, rule, 0)
             last_rule = rule
         value = plan.floats[record + MODEL_DEFAULT] if is_eligible else np.nan
-        learned = learned or (is_eligible and _version(plan, record) != 0)
+        learned = learned or (is_eligible and version_of(plan, record) != 0)
         _put_score(plan, scratch, record, value)
     if not learned:
         return
@@ -105,7 +105,7 @@ def read_scores(machine: Machine, scores: int, slot: int, now_ms: int) -> None:
     _run_steps(plan, scratch, scores)
     for entry in range(models + 1, models + 1 + ints[models]):
         record = ints[MODELS] + ints[entry] * MODEL_WORDS
-        if _version(plan, record) != 0 and has_score(plan, scratch, record):
+        if version_of(plan, record) != 0 and has_score(plan, scratch, record):
             _put_score(plan, scratch, record, probability(_logit(plan, scratch, record)))
 
 
@@ -165,7 +165,8 @@ def _held_at(machine: Machine, feature: int, slot: int) -> int:
 
 
 @inlined
-def _version(plan: Plan, record: int) -> int:
+def version_of(plan: Plan, record: int) -> int:
+    """The short name of the version that scores a model, 0 while none is in force."""
     return int(plan.ints[plan.ints[record + MODEL_NUMBERS] + NUMBERS_VERSION])
 
 

@@ -75,7 +75,7 @@ def settle_all(machine: Machine, slot: int, now_ms: int, offset: int) -> int:
     windows = plan.ints[scope + SCOPE_WINDOWS]
     first = NEVER
     for entry in range(windows + 1, windows + 1 + plan.ints[windows]):
-        first = min(first, _window_turns_at(machine, plan.ints[entry], slot, now_ms))
+        first = min(first, window_turns_at(machine, plan.ints[entry], slot, now_ms))
     words = slot * plan.ints[ROW_WORDS]
     memory.rows64[words + SWEEP_AT] = _rules_turn_at(machine, scope, slot, now_ms, first)
     return gained
@@ -96,7 +96,7 @@ def settle_due(machine: Machine, slot: int, now_ms: int) -> int:
     first = NEVER
     windows = ints[SWEEP_WINDOWS]
     for entry in range(windows + 1, windows + 1 + 2 * ints[windows], 2):
-        first = min(first, _window_turns_at(machine, ints[entry], slot, now_ms))
+        first = min(first, window_turns_at(machine, ints[entry], slot, now_ms))
     read_features(memory, plan, ints[SWEEP_READS], slot, now_ms, LAST_TOUCHED, machine.scratch)
     sweep_at = slot * ints[ROW_WORDS] + SWEEP_AT
     memory.rows64[sweep_at] = _rules_turn_at(machine, ints[ALL_TAGS], slot, now_ms, first)
@@ -153,7 +153,7 @@ def _window_turns(machine: Machine, feature: int, slot: int, now_ms: int) -> boo
 
 
 @inlined
-def _window_turns_at(machine: Machine, feature: int, slot: int, now_ms: int) -> int:
+def window_turns_at(machine: Machine, feature: int, slot: int, now_ms: int) -> int:
     """When something leaves the feature's window next; NEVER if nothing is in it."""
     memory, plan = machine.memory, machine.plan
     record = plan.ints[FEATURES] + feature * FEATURE_WORDS

@@ -15,7 +15,8 @@ NAMES_TOLD_MAX = 3
 class Conversion(Struct, frozen=True, kw_only=True):
     """What became of the rows: names that are new and gone, and pending stages that were dropped.
 
-    `dropped` counts, by journey, the instances whose journey or pending stage is gone.
+    `dropped` counts, by journey, the instances whose journey or pending stage is gone; `examples`,
+    by model, the open examples that are gone because the model is, or is another one.
     """
 
     features_new: tuple[str, ...]
@@ -25,6 +26,7 @@ class Conversion(Struct, frozen=True, kw_only=True):
     journeys_new: tuple[str, ...]
     journeys_gone: tuple[str, ...]
     dropped: dict[str, int]
+    examples: dict[str, int] = {}
 
 
 def conversion_between(old: RowShape, new: RowShape, dropped: list[int]) -> Conversion:
@@ -47,9 +49,11 @@ def conversion_between(old: RowShape, new: RowShape, dropped: list[int]) -> Conv
 
 def together(conversions: Sequence[Conversion]) -> Conversion:
     """The conversions of several partitions, from one shape to one other, as one."""
-    names = dict.fromkeys(name for one in conversions for name in one.dropped)
-    dropped = {name: sum(one.dropped.get(name, 0) for one in conversions) for name in names}
-    return replace(conversions[0], dropped=dropped)
+    return replace(
+        conversions[0],
+        dropped=_added_up([one.dropped for one in conversions]),
+        examples=_added_up([one.examples for one in conversions]),
+    )
 
 
 def told(conversion: Conversion) -> str:
@@ -78,15 +82,24 @@ pending stages dropped: 1,200 of win_back'
         ]
         if changes:
             parts.append(f"{kind}: {', '.join(changes)}")
-    if conversion.dropped:
-        counts = [f"{count:,} of {name}" for name, count in conversion.dropped.items()]
-        parts.append(f"pending stages dropped: {', '.join(counts)}")
+    for what, dropped in (
+        ("pending stages", conversion.dropped),
+        ("open examples", conversion.examples),
+    ):
+        if dropped:
+            counts = [f"{count:,} of {name}" for name, count in dropped.items()]
+            parts.append(f"{what} dropped: {', '.join(counts)}")
     return "; ".join(parts) or "in another order"
 
 
 def tag_key(tag: TagCells) -> tuple[str, bool]:
     """What a tag is known again by: a group that became a tag is another one."""
     return tag.name, tag.is_group
+
+
+def _added_up(parts: Sequence[dict[str, int]]) -> dict[str, int]:
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: sum(part.get(name, 0) for part in parts) for name in names}
 
 
 def _some(names: tuple[str, ...]) -> list[str]:

@@ -8,14 +8,18 @@ that is gone and one that is new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from config.limits import STAGES_MAX
 from state.conversion import Conversion, conversion_between, tag_key
+from state.convert_examples import Between, convert_examples, walked
+from state.example_groups import example_nodes_max
 from state.history import (
     EXIT_JOURNEY,
     GOAL_FROM,
@@ -128,14 +132,19 @@ def convert_rows(
     ways = _ways(old, new)
     packers = RowPacker(_layout(old)), RowPacker(_layout(new))
     dropped = np.zeros(len(old.journeys), np.int64)
+    examples: Counter[str] = Counter()
+    between = Between(old.groups, new.groups, lambda held: _bits(held, new, ways))
     converted: list[bytes] = []
     for first in range(0, len(rows), ROWS_AT_ONCE):
         part = rows[first : first + ROWS_AT_ONCE]
         memory, texts = _unpacked(part, packers[0], old)
         moved = _moved(memory, (old, new), ways, np.tile(template, (len(part), 1)))
         dropped += _renumber_lists(moved, new.words, ways)
+        moved, lost = convert_examples(moved, new.words, between)
+        examples.update(lost)
         converted += packers[1].pack(moved, _plan(new), texts, np.arange(len(part)))
-    return converted, conversion_between(old, new, dropped.tolist())
+    conversion = conversion_between(old, new, dropped.tolist())
+    return converted, replace(conversion, examples=dict(examples))
 
 
 def give_hashes(memory: Memory, row_words: int, users: Texts) -> None:
@@ -213,6 +222,7 @@ def _moved(memory: Memory, shapes: tuple[RowShape, RowShape], ways: _Ways, blank
         rows_float=flat.wide.view(np.float64),
         deadline=np.full(len(blank), NEVER, np.int64),
         nodes=memory.nodes,
+        node_cells=memory.node_cells,
     )
 
 
@@ -229,12 +239,10 @@ def _copy_tags(
     """
     old, new = shapes
     bits = source.wide[:, TAGS]
-    held = np.zeros(len(bits), np.int64)
     written: set[int] = set()
     for before, after in reversed(ways.tags):
         one, other = old.tags[before], new.tags[after]
         is_held = bits >> before & 1
-        held |= is_held << after
         since = source.halves[:, one.since_cell]
         if other.since_cell in written:
             since = np.where(is_held, since, target.halves[:, other.since_cell])
@@ -242,6 +250,14 @@ def _copy_tags(
         written.add(other.since_cell)
         if one.keep_word >= 0 and other.keep_word >= 0:
             target.wide[:, other.keep_word] = source.wide[:, one.keep_word]
+    return _bits(bits, new, ways)
+
+
+def _bits(bits: Ints, new: RowShape, ways: _Ways) -> Ints:
+    """The new bits of tags of which these are the old ones, groups included."""
+    held = np.zeros(len(bits), np.int64)
+    for before, after in ways.tags:
+        held |= (bits >> before & 1) << after
     for index, tag in reversed(list(enumerate(new.tags))):
         if tag.parent >= 0:
             held |= (held >> index & 1) << tag.parent
@@ -298,7 +314,7 @@ def _renumber_lists(memory: Memory, words: int, ways: _Ways) -> Ints:
 def _filtered(nodes: Ints, heads: Ints, keep: Callable[[Ints], NDArray[np.bool_]]) -> Ints:
     """Leave out of lists the nodes that `keep` says; the lists' new first nodes."""
     firsts, lasts = np.zeros_like(heads), np.zeros_like(heads)
-    for rows, at in _walked(nodes, heads):
+    for rows, at in walked(nodes, heads):
         kept = keep(at)
         rows, at = rows[kept], at[kept]
         is_first = lasts[rows] == 0
@@ -307,16 +323,6 @@ def _filtered(nodes: Ints, heads: Ints, keep: Callable[[Ints], NDArray[np.bool_]
         lasts[rows] = at
     nodes[lasts[lasts != 0]] = 0
     return firsts
-
-
-def _walked(nodes: Ints, heads: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """All lists at once, node by node: which rows have one more node, and which it is."""
-    rows = np.flatnonzero(heads)
-    at = heads[rows]
-    while len(rows):
-        following = nodes[at]
-        yield rows, at
-        rows, at = rows[following != 0], following[following != 0]
 
 
 def _layout(shape: RowShape) -> Layout:
@@ -330,6 +336,7 @@ def _layout(shape: RowShape) -> Layout:
         keep_words=(),
         since_cells=(),
         bytes_of={},
+        example_nodes=example_nodes_max(shape.groups),
     )
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from config.schema import NUMBER_SCALE, Config, Feature, Field, Tag
+from state.example_groups import example_nodes_max, groups_of
 from state.seconds import NO_SECOND
 
 MESSAGES_MAX = 32
@@ -43,8 +44,10 @@ CLOSED_CHANNELS = 2 * HEADS + 5
 OPENED = 2 * HEADS + 6
 USER_HASH = 2 * HEADS + 7
 EXAMPLES_HEAD = 2 * HEADS + 8
-"""int32 words of the row: list heads, ring position, consent bits, instances opened so far, and
-the low bits of the user id's hash, by which users are spread over a day or a week."""
+LEARN_AT = 2 * HEADS + 9
+"""int32 words of the row: list heads, ring position, consent bits, instances opened so far, the
+low bits of the user id's hash, by which users are spread over a day or a week, and the second at
+which the user is sampled or an example closes next."""
 
 USER_HASH_MASK = 0x7FFFFFFF
 
@@ -114,6 +117,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     keep_words: tag -> word, -1.
     since_cells: tag -> int32 offset of the second it was gained at, -1 for groups.
     bytes_of: what each part takes, in bytes per user.
+    example_nodes: the most nodes that a user's open examples take.
     """
 
     words: int
@@ -124,6 +128,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     keep_words: tuple[int, ...]
     since_cells: tuple[int, ...]
     bytes_of: dict[str, int]
+    example_nodes: int
 
 
 class _Row:
@@ -140,7 +145,7 @@ class _Row:
         self.size = (self._quarters_start + quarters + 3) // 4
         self._next = [FIXED_WORDS, 0, 0]
         self.defaults: dict[int, int] = {SWEEP_AT: NEVER_SWEPT, CARTS_EMPTIED_AT: -1, SENT_AT: -1}
-        self.seconds_cells: list[int] = []
+        self.seconds_cells: list[int] = [LEARN_AT]
         self.text_cells: list[int] = []
         self.distinct_heads: list[int] = []
 
@@ -230,6 +235,7 @@ def _fill(row: _Row, config: Config, columns: tuple[str, ...]) -> Layout:
         keep_words=keep_words,
         since_cells=since_cells,
         bytes_of=bytes_of,
+        example_nodes=example_nodes_max(groups_of(config)),
     )
 
 

@@ -38,7 +38,8 @@ class Memory(NamedTuple):
     """The profiles of a partition.
 
     rows64, rows32, rows16, rows_float: views of one slab, row after row.
-    deadline: per user, ms. nodes: the pool, flat, with counters at its head.
+    deadline: per user, ms. nodes: the pool, flat, with counters at its head; node_cells: the same
+    memory as float32.
     """
 
     rows64: NDArray[np.int64]
@@ -47,6 +48,7 @@ class Memory(NamedTuple):
     rows_float: NDArray[np.float64]
     deadline: NDArray[np.int64]
     nodes: NDArray[np.int64]
+    node_cells: NDArray[np.float32]
 
 
 def new_memory(row_words: int, users: int = 1024, nodes: int = 4096) -> Memory:
@@ -78,7 +80,7 @@ def with_nodes(memory: Memory, free: int) -> Memory:
         return memory
     nodes = np.zeros(max(room + free, room * 3 // 2) * NODE_WORDS, np.int64)
     nodes[: len(memory.nodes)] = memory.nodes
-    return memory._replace(nodes=nodes)
+    return memory._replace(nodes=nodes, node_cells=nodes.view(np.float32))
 
 
 def _over(
@@ -93,6 +95,7 @@ def _over(
         rows_float=rows.view(np.float64),
         deadline=deadline,
         nodes=nodes,
+        node_cells=nodes.view(np.float32),
     )
 
 

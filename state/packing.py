@@ -23,6 +23,7 @@ from state.layout import (
     CARTS_HEAD,
     CARTS_MAX,
     DISTINCT_MAX,
+    EXAMPLES_HEAD,
     EXITS_HEAD,
     EXITS_MAX,
     HISTORY_HEAD,
@@ -50,11 +51,13 @@ class RowPacker:
 
     def __init__(self, layout: Layout) -> None:
         lists = INSTANCES_MAX + JOURNEYS_MAX + EXITS_MAX + CARTS_MAX * (LINES_MAX + 2)
+        examples = layout.example_nodes
         chunks = (DISTINCT_MAX // CELLS + 2) * len(layout.distinct_heads)
         texts = len(layout.text_cells) + 2 * lists + CELLS * chunks
         self._row_words = layout.words
         self._cells = (layout.text_cells, layout.distinct_heads)
-        self._words = np.zeros(layout.words + (lists + chunks) * NODE_WORDS + 2, np.int64)
+        nodes = lists + chunks + examples
+        self._words = np.zeros(layout.words + nodes * NODE_WORDS + 4, np.int64)
         self._local = np.zeros(texts + 1, np.int64)
         self._row_bytes_max = len(self._words) * PACKED_WORD_BYTES + texts * (2 + TEXT_BYTES_MAX)
         self._content = np.empty(self._row_bytes_max + BUFFER_BYTES, np.uint8)
@@ -173,6 +176,8 @@ def unpack_rows(
         unpack_words(content, starts[index], words, 1)
         count, named = words[0] & WORDS_MASK, words[0] >> TEXTS_SHIFT
         lengths = unpack_words(content, starts[index], words, count + 1)
+        # Rows that were packed before there were examples end where their list would stand.
+        words[count + 1] = 0
         at = lengths + 2 * named
         for number in range(named):
             length_at = lengths + 2 * number
@@ -216,6 +221,8 @@ def pack_user(
     for head in distinct_heads:
         at = _pack_distinct(memory, halves[base + head], words, at, texts)
         halves[base + head] = 0
+    at = _pack_list(memory, halves[base + EXAMPLES_HEAD], words, at, texts, 0, 0)
+    halves[base + EXAMPLES_HEAD] = 0
     return at
 
 
@@ -326,6 +333,7 @@ def unpack_user(
             words[cell] = high | numbers[words[cell] & TEXT_MASK]
         memory.rows32[2 * base + head] = _unpack_list(memory, words, at, numbers, 0, 0)
         at = end
+    memory.rows32[2 * base + EXAMPLES_HEAD] = _unpack_list(memory, words, at, numbers, 0, 0)
 
 
 @compiled

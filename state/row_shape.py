@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from config.schema import Config, Feature, Tag
+from state.example_groups import ExampleGroup, groups_of
 from state.layout import (
     AT16,
     AT32,
@@ -84,6 +85,7 @@ class RowShape(Struct, frozen=True, kw_only=True):
     features: tuple[FeatureCells, ...]
     tags: tuple[TagCells, ...]
     journeys: tuple[JourneyStages, ...]
+    groups: tuple[ExampleGroup, ...] = ()
 
 
 def shape_of(config: Config, layout: Layout) -> RowShape:
@@ -103,6 +105,7 @@ def shape_of(config: Config, layout: Layout) -> RowShape:
             JourneyStages(name=journey.name, stages=tuple(stage.name for stage in journey.stages))
             for journey in config.journeys
         ),
+        groups=groups_of(config),
     )
 
 
