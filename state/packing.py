@@ -333,7 +333,9 @@ def unpack_user(
             words[cell] = high | numbers[words[cell] & TEXT_MASK]
         memory.rows32[2 * base + head] = _unpack_list(memory, words, at, numbers, 0, 0)
         at = end
-    memory.rows32[2 * base + EXAMPLES_HEAD] = _unpack_list(memory, words, at, numbers, 0, 0)
+    if words[at] != 0:
+        # Rows of format 1 have no such head, and no examples.
+        memory.rows32[2 * base + EXAMPLES_HEAD] = _unpack_list(memory, words, at, numbers, 0, 0)
 
 
 @compiled

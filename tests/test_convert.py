@@ -216,14 +216,15 @@ def test_rows_without_a_shape_beside_them_or_of_another_format_are_refused(
 def test_rows_of_the_format_before_lack_a_hash_and_are_given_it(
     shop_log: Sequence[bytes],
 ) -> None:
-    now = snapshot_of(CONFIG, shop_log)
+    config = replace(CONFIG, models=())
+    now = snapshot_of(config, shop_log)
     rows = [(user, row_of_format_1(row)) for user, row in now.rows]
     shape = encode_shape(shape_of_format_1(decode_shape(now.shape)))
     checkpoint = replace(now.checkpoint, layout="before")
-    engine = Engine(CONFIG, snapshot=replace(now, rows=rows, shape=shape, checkpoint=checkpoint))
-    assert list(engine.profiles()) == list(Engine(CONFIG, snapshot=now).profiles())
+    engine = Engine(config, snapshot=replace(now, rows=rows, shape=shape, checkpoint=checkpoint))
+    assert list(engine.profiles()) == list(Engine(config, snapshot=now).profiles())
     assert [packed for _, packed in engine.commit().rows] == repacked(
-        [row for _, row in now.rows], CONFIG
+        [row for _, row in now.rows], config
     )
 
 
