@@ -12,6 +12,7 @@ from connectors.triggers import (
     CloudEvent,
     Compared,
     Decided,
+    Example,
     GoalReached,
     Instance,
     Line,
@@ -158,6 +159,28 @@ FIELDS: dict[type[Struct], dict[str, Field]] = {
         "tag": _name("The tag, or the group of tags."),
         "held": _field("true: gained; false: lost."),
         "offset": _offset(_RECORD_OFFSET),
+    },
+    Example: {
+        "model": _name("The model of models.toml that learns from it."),
+        "sampled_at": _instant(
+            "When the user was sampled; `time` is when the example closed: the model's `within` "
+            "later."
+        ),
+        "outcome": _field(
+            "Whether an outcome of the model happened after `sampled_at` and was recorded before "
+            "the example closed."
+        ),
+        "score": _field(
+            "The propensity at `sampled_at`, from 0 to 1; null: no version was in force.",
+            minimum=0,
+            maximum=1,
+        ),
+        "version": _field("The version that gave the score: 16 hex digits; null: none did."),
+        "tags": _field("The tags that the user held, each with the groups it belongs to."),
+        "features": _field(
+            "What the model reads, as it was just before `sampled_at`, in 32-bit precision; null: "
+            "not known."
+        ),
     },
     DeadLetterLine: {
         "reason": _field("Why the record cannot be used.", enum=list(DEAD_LETTER_MEANINGS)),

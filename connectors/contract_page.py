@@ -11,7 +11,7 @@ from msgspec import Struct, inspect
 from connectors.contract_fields import FIELDS, SUPPRESSION_MEANINGS, Field
 from connectors.contracts import MESSAGES, Message, type_of
 from connectors.dead_letters import DeadLetterLine
-from connectors.triggers import CloudEvent, Decided, GoalReached, Turned
+from connectors.triggers import CloudEvent, Decided, Example, GoalReached, Turned
 
 WIDTH = 96
 """Characters of a line of JSON before it is broken."""
@@ -29,6 +29,7 @@ def page_blocks(examples: Mapping[str, Any]) -> dict[str, str]:
         "decision": _table(Decided, "data."),
         "goal": _table(GoalReached, "data."),
         "tag": _table(Turned, "data."),
+        "closed example": _table(Example, "data."),
         "dead letter": _table(DeadLetterLine, ""),
         "reasons": "\n".join(["| reason | means |", "|---|---|", *reasons]),
         "topics": _topics(),

@@ -12,12 +12,14 @@ from msgspec import Struct, inspect, structs
 from connectors.contract_fields import FIELDS
 from connectors.dead_letters import DeadLetterLine
 from connectors.triggers import (
+    EXAMPLE,
     GOAL,
     SUPPRESSED,
     TAG,
     TRIGGER,
     CloudEvent,
     Decided,
+    Example,
     GoalReached,
     Turned,
 )
@@ -96,6 +98,18 @@ MESSAGES = (
         delivery=_AT_LEAST_ONCE,
         event_type=TAG,
         body=Turned,
+        without=("expirytime",),
+    ),
+    Message(
+        name="closed_example",
+        title="An example that has closed",
+        topic="beckon.examples",
+        output="examples",
+        about="What a user was like when sampled for a model, and what came of it. For learners; "
+        "also a training set without leakage for your own.",
+        delivery="At least once, with the same `id` each time; the topic has one partition.",
+        event_type=EXAMPLE,
+        body=Example,
         without=("expirytime",),
     ),
     Message(

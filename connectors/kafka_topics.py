@@ -19,6 +19,7 @@ from connectors.kafka_errors import FIXES, BrokerError, broker_error, cause
 from connectors.kafka_settings import KafkaSettings
 from connectors.log import (
     DEAD_LETTERS_TOPIC,
+    EXAMPLES_TOPIC,
     GOALS_TOPIC,
     LOG_TOPIC,
     REDRIVEN_TOPIC,
@@ -39,7 +40,8 @@ _T = TypeVar("_T")
 class Topic(Struct, frozen=True, kw_only=True):
     """What a topic is for, and its settings: `demanded` ones are checked, `first` ones given once.
 
-    at_least: settings that are checked to be this large or larger.
+    at_least: settings that are checked to be this large or larger. partitions: None means as many
+    as the log has.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Topic(Struct, frozen=True, kw_only=True):
     demanded: dict[str, str] = {}
     at_least: dict[str, int] = {}
     first: dict[str, str] = {}
+    partitions: int | None = None
 
 
 TOPICS = (
@@ -72,6 +75,13 @@ TOPICS = (
     Topic(name=GOALS_TOPIC, about="goals reached", demanded={"cleanup.policy": "delete"}),
     Topic(name=TAGS_TOPIC, about="tags gained and lost", demanded={"cleanup.policy": "delete"}),
     Topic(
+        name=EXAMPLES_TOPIC,
+        about="what models learn from, in one order",
+        demanded={"cleanup.policy": "delete"},
+        first={"retention.ms": str(366 * DAY_MS)},
+        partitions=1,
+    ),
+    Topic(
         name=DEAD_LETTERS_TOPIC,
         about="records that cannot be used",
         demanded={"cleanup.policy": "delete"},
@@ -90,7 +100,7 @@ TOPICS = (
         demanded={"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
     ),
 )
-"""All topics of Beckon; each has as many partitions as the log."""
+"""All topics of Beckon; each has as many partitions as the log, but for what learners read."""
 
 
 def create_topics(settings: KafkaSettings, *, partitions: int, replicas: int) -> list[str]:
@@ -109,7 +119,7 @@ def create_topics(settings: KafkaSettings, *, partitions: int, replicas: int) ->
         [
             NewTopic(
                 settings.topic(topic.name),
-                num_partitions=count,
+                num_partitions=topic.partitions or count,
                 replication_factor=replicas,
                 config=first_settings(topic, replicas),
             )
@@ -142,7 +152,7 @@ def check_topics(settings: KafkaSettings) -> list[str]:
         if name not in there:
             problems.append(f"{name}: expected a topic, got none; say: beckon topics create")
             continue
-        problems += partition_problems(settings, name, there[name], expected)
+        problems += partition_problems(settings, name, there[name], topic.partitions or expected)
         problems += setting_problems(settings, topic, _settings_of(settings, admin, name))
     return problems
 
@@ -175,7 +185,7 @@ def topic_partitions(settings: KafkaSettings, topic: str) -> int:
 def partition_problems(
     settings: KafkaSettings, name: str, count: int, expected: int | None
 ) -> list[str]:
-    """A topic must have the log's number of partitions; the log's itself is never changed."""
+    """A topic must have the log's number of partitions, or one; the log's is never changed."""
     if expected is None or count == expected:
         return []
     if count < expected:
@@ -186,7 +196,8 @@ def partition_problems(
         )
     else:
         fix = "begin with a new prefix: partitions cannot be taken away"
-    return [f"{name}: expected {expected} partitions, as the log has, got {count}; {fix}"]
+    wanted = "1 partition" if expected == 1 else f"{expected} partitions, as the log has"
+    return [f"{name}: expected {wanted}, got {count}; {fix}"]
 
 
 def setting_problems(settings: KafkaSettings, topic: Topic, found: Mapping[str, str]) -> list[str]:

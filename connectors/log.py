@@ -20,7 +20,7 @@ CONTROL_KINDS: tuple[ControlKind, ...] = ("tick", "config", "withheld")
 
 LOG_TOPIC, RELAYED_TOPIC, REDRIVEN_TOPIC = "events", "relayed", "redriven"
 TRIGGERS_TOPIC, SUPPRESSED_TOPIC, GOALS_TOPIC = "triggers", "suppressed", "goals"
-TAGS_TOPIC, DEAD_LETTERS_TOPIC = "tags", "dead-letters"
+TAGS_TOPIC, DEAD_LETTERS_TOPIC, EXAMPLES_TOPIC = "tags", "dead-letters", "examples"
 """Names of topics, behind the prefix and a dot."""
 
 
@@ -128,7 +128,7 @@ class Relay(Protocol):
 
 
 class SideOutput(Protocol):
-    """Sends what is delivered at least once: suppressed stages, goals, tags, dead letters."""
+    """Sends what is delivered at least once: all messages but triggers."""
 
     def produce(self, topic: str, key: bytes | None, value: bytes) -> None:
         """Hand a message over."""

@@ -20,7 +20,7 @@ from flows.option_types import instant
 from flows.range_commands import range_options, read
 from flows.redis_commands import profile, redis_option, state_group
 
-OUTPUT_NAMES = ("triggers", "decisions", "tags", "profiles", "dead_letters")
+OUTPUT_NAMES = ("triggers", "decisions", "tags", "examples", "profiles", "dead_letters")
 
 CONFIG_OPTION = click.option(
     "--config",
@@ -182,6 +182,7 @@ def simulate(out: str, truth: str | None, **chosen: Any) -> None:
 @click.option("--triggers", metavar="FILE", help="Write the messages that were triggered.")
 @click.option("--decisions", metavar="FILE", help="Write triggers, suppressed stages and goals.")
 @click.option("--tags", metavar="FILE", help="Write the tags gained and lost.")
+@click.option("--examples", metavar="FILE", help="Write what models learn from.")
 @click.option("--profiles", metavar="FILE", help="Write every user's profile at the end.")
 @click.option("--dead-letters", metavar="FILE", help="Write the records that cannot be used.")
 @click.option(

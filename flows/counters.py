@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from config.schema import Journey, Tag
+from config.schema import Journey, Model, Tag
 from connectors.late import TOO_LATE
 from flows import output as out
 from state.memory import DUPLICATES, EVENTS_APPLIED, JOURNEY_TALLIES, LATE
@@ -36,6 +36,13 @@ class JourneyCounters(Struct, frozen=True, kw_only=True):
         return self.scheduled - outcomes - self.pending
 
 
+class ExampleCounters(Struct, frozen=True, kw_only=True):
+    """A model's examples: how many have closed, and for how many of them its outcome came."""
+
+    closed: int
+    outcomes: int
+
+
 class Counters(Struct, frozen=True, kw_only=True):
     """Sums since the engine was made (users, pending and tags: as they stand now).
 
@@ -49,6 +56,7 @@ class Counters(Struct, frozen=True, kw_only=True):
     users: int
     journeys: dict[str, JourneyCounters]
     tags: dict[str, int]
+    examples: dict[str, ExampleCounters]
 
 
 class Tallies(Struct, frozen=True, kw_only=True):
@@ -81,7 +89,29 @@ def joined(before: Counters, after: Counters) -> Counters:
         duplicates=before.duplicates + after.duplicates,
         late=before.late + after.late,
         journeys=journeys,
+        examples=example_sums([before.examples, after.examples]),
     )
+
+
+def example_sums(parts: Iterable[Mapping[str, ExampleCounters]]) -> dict[str, ExampleCounters]:
+    """Sums over partitions, or over configs that were in force one after the other."""
+    closed, outcomes = Counter[str](), Counter[str]()
+    for part in parts:
+        for name, one in part.items():
+            closed[name] += one.closed
+            outcomes[name] += one.outcomes
+    return {name: ExampleCounters(closed=closed[name], outcomes=outcomes[name]) for name in closed}
+
+
+def example_counters(
+    models: Sequence[Model], counts: NDArray[np.int64]
+) -> dict[str, ExampleCounters]:
+    """Of each model that has examples of its own; `counts`: (models, 2), closed and outcomes."""
+    return {
+        model.name: ExampleCounters(closed=int(counts[index, 0]), outcomes=int(counts[index, 1]))
+        for index, model in enumerate(models)
+        if not model.complement
+    }
 
 
 def _joined(before: JourneyCounters, after: JourneyCounters) -> JourneyCounters:

@@ -155,6 +155,15 @@ class Batch:
             lines += parts_of(buffer, ends)
         return lines
 
+    def example_counts(self) -> NDArray[np.int64]:
+        """(models, 2) int64: how many examples of each model have closed, with its outcome."""
+        counts = np.zeros((len(self._names.config.models), 2), np.int64)
+        for part in self._parts:
+            models = part.examples[:, out.EXAMPLE_MODEL]
+            np.add.at(counts, (models, 0), 1)
+            np.add.at(counts, (models, 1), part.examples[:, out.EXAMPLE_OUTCOME])
+        return counts
+
     def closed(self) -> ClosedExamples:
         """The examples that have closed, in order of place."""
         return self._closed

@@ -18,6 +18,7 @@ from connectors.late import read_withheld
 from connectors.log import (
     CONTROL_KINDS,
     DEAD_LETTERS_TOPIC,
+    EXAMPLES_TOPIC,
     GOALS_TOPIC,
     SUPPRESSED_TOPIC,
     TAGS_TOPIC,
@@ -223,6 +224,10 @@ class Applier:
         messages += [
             Message(topic=TAGS_TOPIC, key=user, value=line)
             for (user, _, _), line in zip(turned, batch.transitions(), strict=True)
+        ]
+        messages += [
+            Message(topic=EXAMPLES_TOPIC, key=user, value=line)
+            for user, line in zip(batch.closed().user, batch.examples(), strict=True)
         ]
         before, self._tallies = self._tallies, self.engine.tallies
         return Applied(

@@ -22,7 +22,14 @@ from flows.apply import (
     settle_users,
     withhold,
 )
-from flows.counters import Counters, Tallies, holder_counts, journey_counters, tallies_of
+from flows.counters import (
+    Counters,
+    Tallies,
+    example_counters,
+    holder_counts,
+    journey_counters,
+    tallies_of,
+)
 from flows.decisions import Batch, Names
 from flows.learn_saved import Version
 from flows.live_commit import Live
@@ -108,6 +115,7 @@ class Engine:
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._outcomes = np.zeros((journeys, out.HOLDOUT + 1), np.int64)
         self._withheld = np.zeros(journeys, np.int64)
+        self._examples = np.zeros((len(config.models), 2), np.int64)
         self._previous: bytes | None = None
         self._has_new_rules = False
         self.checkpoint = Checkpoint(
@@ -281,6 +289,7 @@ class Engine:
                 self._config.journeys, tally, self._outcomes, self._withheld, self._pending()
             ),
             tags=holder_counts(self._config.tags, held),
+            examples=example_counters(self._config.models, self._examples),
         )
 
     def touched(self) -> NDArray[np.int64]:
@@ -359,6 +368,7 @@ class Engine:
 
     def _counted(self, batch: Batch) -> Batch:
         self._outcomes += batch.outcomes()
+        self._examples += batch.example_counts()
         return batch
 
     def _advance(self, clock_ms: int, next_offset: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from connectors.triggers import instant_text
-from flows.counters import Counters, JourneyCounters
+from flows.counters import Counters, ExampleCounters, JourneyCounters, example_sums
 from state.store import Checkpoint
 
 
@@ -43,6 +43,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     late: int
     tags: dict[str, int]
     journeys: dict[str, JourneyCounters]
+    examples: dict[str, ExampleCounters]
     clock: str | None
     next_offset: int
     partitions: int
@@ -66,6 +67,7 @@ def sum_up(replayed: Replayed, measured: Measured) -> Summary:
         late=sum(one.late for one in counters),
         tags=held_tags(counters),
         journeys=journeys,
+        examples=example_sums([one.examples for one in counters]),
         clock=instant_text(checkpoint.clock_ms) if checkpoint.next_offset else None,
         next_offset=checkpoint.next_offset,
         partitions=len(counters),

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from connectors.kafka_ranges import TopicRange, spans_of, values_in
 from connectors.log import (
     DEAD_LETTERS_TOPIC,
+    EXAMPLES_TOPIC,
     GOALS_TOPIC,
     SUPPRESSED_TOPIC,
     TAGS_TOPIC,
@@ -21,6 +22,7 @@ OUTPUT_OF = {
     SUPPRESSED_TOPIC: "decisions",
     GOALS_TOPIC: "decisions",
     TAGS_TOPIC: "tags",
+    EXAMPLES_TOPIC: "examples",
     DEAD_LETTERS_TOPIC: DEAD_LETTERS,
 }
 """The output of a replay that is ordered as a topic's messages are."""

@@ -332,6 +332,7 @@ def test_sums_that_do_not_close_are_told_and_end_with_1(capfd: pytest.CaptureFix
         late=0,
         tags={},
         journeys={"win_back": journey},
+        examples={},
         clock=None,
         next_offset=3,
         partitions=1,

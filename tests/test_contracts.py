@@ -23,7 +23,7 @@ from connectors.contract_files import DOCS, EXAMPLE, example, generated
 from connectors.contracts import MESSAGES, Message, document_of
 from connectors.dead_letters import DeadLetterLine
 from connectors.late import TOO_LATE
-from connectors.triggers import CloudEvent, Decided, GoalReached, Turned
+from connectors.triggers import CloudEvent, Decided, Example, GoalReached, Turned
 from flows.output import REASONS
 from tests.conftest import ROOT, Run
 from tests.running import run_engine
@@ -125,7 +125,7 @@ def test_generated_files_are_fresh(path: Path) -> None:
 
 
 def test_the_example_is_what_a_replay_of_its_events_gives(run: Run, tmp_path: Path) -> None:
-    names = ("triggers", "decisions", "tags", "dead_letters")
+    names = ("triggers", "decisions", "tags", "examples", "dead_letters")
     outputs = [
         word
         for name in names
@@ -151,7 +151,7 @@ def structs_inside(struct: type[Struct]) -> Iterator[type[Struct]]:
 
 
 def test_every_field_has_a_sentence_and_no_other_has() -> None:
-    bodies = (CloudEvent, Decided, GoalReached, Turned, DeadLetterLine)
+    bodies = (CloudEvent, Decided, GoalReached, Turned, Example, DeadLetterLine)
     expected = {struct for body in bodies for struct in structs_inside(body)}
     assert set(FIELDS) == expected
     for struct, fields in FIELDS.items():
