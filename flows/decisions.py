@@ -160,8 +160,8 @@ class Batch:
         counts = np.zeros((len(self._names.config.models), 2), np.int64)
         for part in self._parts:
             models = part.examples[:, out.EXAMPLE_MODEL]
-            np.add.at(counts, (models, 0), 1)
-            np.add.at(counts, (models, 1), part.examples[:, out.EXAMPLE_OUTCOME])
+            np.add.at(counts[:, 0], models, 1)
+            np.add.at(counts[:, 1], models, part.examples[:, out.EXAMPLE_OUTCOME])
         return counts
 
     def closed(self) -> ClosedExamples:

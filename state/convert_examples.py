@@ -67,7 +67,7 @@ def convert_examples(
     return memory, dict(dropped)
 
 
-def walked(nodes: Ints, heads: Ints) -> Iterator[tuple[Ints, Ints]]:
+def walked(nodes: Ints, heads: NDArray[np.int32] | Ints) -> Iterator[tuple[Ints, Ints]]:
     """All lists at once, node by node: which rows have one more node, and which it is."""
     rows = np.flatnonzero(heads)
     at = heads[rows].astype(np.int64)
@@ -77,7 +77,9 @@ def walked(nodes: Ints, heads: Ints) -> Iterator[tuple[Ints, Ints]]:
         rows, at = rows[following != 0], following[following != 0]
 
 
-def _found(nodes: Ints, heads: Ints, groups: Sequence[ExampleGroup]) -> list[Snapshots]:
+def _found(
+    nodes: Ints, heads: NDArray[np.int32], groups: Sequence[ExampleGroup]
+) -> list[Snapshots]:
     """All snapshots of each group."""
     sizes = np.array([group.nodes for group in groups], np.int64)
     left = np.zeros(len(heads), np.int64)
