@@ -215,7 +215,7 @@ def _sample(machine: Machine, slot: int, group: int, now_ms: int) -> None:
 
 @compiled
 def _keep_score(machine: Machine, node: int, models: int, model: int) -> None:
-    """Keep a score that was just read in a snapshot, and the version that gave it; or that none did.
+    """Keep a score that was just read, and the version that gave it; or that none did.
 
     `models`: how many the group has; `model`: which of them.
     """
