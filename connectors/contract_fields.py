@@ -16,6 +16,8 @@ from connectors.triggers import (
     GoalReached,
     Instance,
     Line,
+    Reason,
+    Score,
     Turned,
 )
 
@@ -119,7 +121,16 @@ _DECIDED = {
         "not known is left out."
     ),
     "tags": _field("The tags that the user held, each with the groups it belongs to."),
-    "scores": _field("Propensities by name, from 0 to 1. Empty where no model is in force."),
+    "scores": _field(
+        "Propensities by model, where one has been learned and the user is eligible. In a "
+        "suppressed one only those that the stage's `when` names, unless its reason is `shadow`, "
+        "`holdout` or `too_late`."
+    ),
+    "because": _field(
+        "What adds most to the propensities that the stage's `when` reads, itself or through tags: "
+        "up to five features of each, the largest first. Only in triggers, and only where there is "
+        "any."
+    ),
     "rules": _field(
         "Each comparison of the stage's `when` with the values it saw; empty without a `when`. "
         "Tags that the rule reads are in `tags`."
@@ -129,6 +140,20 @@ _DECIDED = {
 FIELDS: dict[type[Struct], dict[str, Field]] = {
     CloudEvent: _ENVELOPE,
     Decided: _DECIDED,
+    Score: {
+        "value": _field("How likely it is, from 0 to 1.", minimum=0, maximum=1),
+        "version": _field(
+            "By which version: the first digits of its id.", pattern="^[0-9a-f]{16}$"
+        ),
+    },
+    Reason: {
+        "score": _name("The model."),
+        "feature": _name("The feature."),
+        "adds": _field(
+            "What it adds to the propensity, in logits, or takes away where it is less than 0. "
+            "What several features bring about together counts for each in equal parts."
+        ),
+    },
     Instance: {
         "key": _field(
             "Value of the journey's key field, such as the cart's id; null: the journey has none."

@@ -36,8 +36,8 @@ class Message(Struct, frozen=True, kw_only=True):
     output: the output of a replay that has it. event_type: its CloudEvents type; None: it is no
     CloudEvent. body: the type of its data, or of the whole message if it is no CloudEvent. without:
     fields that this kind never has. either: fields of which it has exactly one. live_only: fields
-    that it has in a topic and lacks in a file; it has all others. known: fields of it that are
-    never null.
+    that it has in a topic and lacks in a file. optional: fields that it may lack; it has all
+    others. known: fields of it that are never null.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Message(Struct, frozen=True, kw_only=True):
     without: tuple[str, ...] = ()
     either: tuple[str, ...] = ()
     live_only: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
 
 
@@ -65,6 +66,7 @@ MESSAGES = (
         event_type=TRIGGER,
         body=Decided,
         without=("reason",),
+        optional=("because",),
         known=("channel",),
     ),
     Message(
@@ -76,7 +78,7 @@ MESSAGES = (
         delivery=_AT_LEAST_ONCE,
         event_type=SUPPRESSED,
         body=Decided,
-        without=("expirytime",),
+        without=("expirytime", "because"),
     ),
     Message(
         name="goal",
@@ -165,7 +167,7 @@ def _object_schema(struct: type[Struct], message: Message) -> Schema:
         field = FIELDS[struct][name]
         properties[name] = {"description": field.about} | _schema(kind, message) | field.more
     schema: Schema = {"type": "object", "properties": properties}
-    spared = (*message.either, *message.live_only)
+    spared = (*message.either, *message.live_only, *message.optional)
     schema["required"] = [name for name in properties if name not in spared]
     if message.either and struct is message.body:
         schema["oneOf"] = [{"required": [name]} for name in message.either]

@@ -115,7 +115,7 @@ def too_late(trigger: Trigger) -> bytes:
         id=name,
         type=SUPPRESSED,
         expirytime=UNSET,
-        data=replace(data, reason=TOO_LATE, channel=None),
+        data=replace(data, reason=TOO_LATE, channel=None, because=UNSET),
     )
     return encode(suppressed)
 

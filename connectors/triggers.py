@@ -43,6 +43,21 @@ class Compared(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_field
     holds: bool
 
 
+class Score(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """A propensity, and the first 16 hex digits of the id of the version that it is by."""
+
+    value: float
+    version: str
+
+
+class Reason(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """What a feature adds to a propensity, in logits; less than 0: what it takes away."""
+
+    score: str
+    feature: str
+    adds: float
+
+
 class Decided(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """What was decided about one stage, and on what."""
 
@@ -59,7 +74,8 @@ class Decided(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields
     lines: list[Line]
     features: dict[str, float | str | list[str]]
     tags: list[str]
-    scores: dict[str, float]
+    scores: dict[str, Score]
+    because: list[Reason] | UnsetType = UNSET
     rules: list[Compared]
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from config.durations import format_duration
 from config.load import PACKAGED, label_of
-from config.schema import Config, Feature, Journey, Model, Stage, Tag
+from config.schema import PROPENSITY, Config, Feature, Journey, Model, Stage, Tag
 from config.tables import Table
 from config.toml_files import Folder, read_folder
 from flows.branches import Branch, counted
@@ -63,11 +63,12 @@ def features_branch(
 ) -> Branch:
     """How many features of which kind, and the memory that they take."""
     total = sum(part.bytes for part in features)
-    count = counted(len(config.features), "feature")
-    kinds = Counter(feature.kind for feature in config.features).most_common()
+    count = counted(len(config.profile_features), "feature")
+    kinds = Counter(feature.kind for feature in config.profile_features).most_common()
     lines = [", ".join(f"{kind} ({many})" for kind, many in kinds)] if kinds else []
     if with_features:
         windows = {feature.name: window_text(feature) for feature in config.features}
+        features = [part for part in features if part.kind != PROPENSITY or part.bytes]
         width = max(len(part.name) for part in features)
         lines = [
             f"{part.name:{width}}  {part.bytes:>5,} bytes  "

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from config.places import printable
 from config.schema import Config, Journey
+from connectors.triggers import Score
 from flows.feature_words import ORDER, Value, in_words, is_nothing, subject
 from flows.moments import Moments
 from flows.plain_text import COLUMNS, columns, folded
@@ -53,6 +54,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     user: str
     at: datetime
     features: dict[str, Value]
+    scores: dict[str, Score] = {}
     tags: dict[str, datetime]
     instances: list[RunningInstance]
     triggers: list[LastTrigger]
@@ -74,6 +76,7 @@ def profile_page(line: bytes, config: Config) -> list[str]:
         "Tags": _tags(profile, config, moments),
         "Journeys under way": _instances(profile, config, moments),
         "Last triggers": _triggers(profile, moments),
+        **_scores(profile),
         **_features(profile, config),
     }
     lines: list[str] = []
@@ -136,11 +139,17 @@ def _triggers(profile: Profile, moments: Moments) -> list[str]:
     return texts
 
 
+def _scores(profile: Profile) -> dict[str, list[str]]:
+    """How likely what is; nothing where nothing has been learned."""
+    told = [f"{_named(name)}{score.value:.0%}" for name, score in profile.scores.items()]
+    return {"Propensities": told} if told else {}
+
+
 def _features(profile: Profile, config: Config) -> dict[str, list[str]]:
     """What is known about each subject; what is missing is left out."""
     cells: dict[str, list[str]] = {about: [] for about in ORDER}
     nothing: dict[str, list[str]] = {about: [] for about in ORDER}
-    for feature in config.features:
+    for feature in config.profile_features:
         if feature.name not in profile.features:
             continue
         value = profile.features[feature.name]

@@ -98,11 +98,18 @@ def read_scores(machine: Machine, scores: int, slot: int, now_ms: int) -> None:
         value = plan.floats[record + MODEL_DEFAULT] if is_eligible else np.nan
         learned = learned or (is_eligible and version_of(plan, record) != 0)
         _put_score(plan, scratch, record, value)
-    if not learned:
-        return
-    features = ints[scores + SCORES_FEATURES]
-    read_features(memory, plan, features, slot, now_ms, LAST_TOUCHED, scratch)
+    if learned:
+        features = ints[scores + SCORES_FEATURES]
+        read_features(memory, plan, features, slot, now_ms, LAST_TOUCHED, scratch)
+        score(plan, scratch, scores)
+
+
+@compiled
+def score(plan: Plan, scratch: Scratch, scores: int) -> None:
+    """Score by the features that were read, where a version is in force and no score is missing."""
+    ints = plan.ints
     _run_steps(plan, scratch, scores)
+    models = ints[scores + SCORES_MODELS]
     for entry in range(models + 1, models + 1 + ints[models]):
         record = ints[MODELS] + ints[entry] * MODEL_WORDS
         if version_of(plan, record) != 0 and has_score(plan, scratch, record):

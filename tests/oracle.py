@@ -94,7 +94,7 @@ def apply(moment: Moment) -> None:
 def take(moment: Moment, event: Event) -> bool:
     """The features take the event; gives whether it is late for one of them."""
     late = False
-    for feature in moment.config.features:
+    for feature in moment.config.profile_features:
         facts = facts_of(moment.config, feature, event)
         moment.profile.facts.setdefault(feature.name, []).extend(facts)
         if event.name in feature.events and feature.kind in WINDOWED:

@@ -112,7 +112,7 @@ class Reading:
 
     def all(self) -> dict[str, object]:
         """All features that are not missing, in the order of the file."""
-        values = {one.name: self.value(one.name) for one in self.config.features}
+        values = {one.name: self.value(one.name) for one in self.config.profile_features}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()

@@ -190,6 +190,7 @@ def profile_document(moment: Moment) -> Document:
         "user": profile.user,
         "at": text_of(moment.instant_ms),
         "features": written_all(moment.reading().all()),
+        **({"scores": {}} if moment.config.models else {}),
         "tags": {
             name: text_of(at_ms) for name, at_ms in since_when(moment.config, profile.tags).items()
         },

@@ -146,6 +146,7 @@ def structs_inside(struct: type[Struct]) -> Iterator[type[Struct]]:
         if (struct, field.name) != (CloudEvent, "data"):
             kind = inspect.type_info(field.type)
             inner = kind.item_type if isinstance(kind, inspect.ListType) else kind
+            inner = inner.value_type if isinstance(inner, inspect.DictType) else inner
             if isinstance(inner, inspect.StructType):
                 yield from structs_inside(inner.cls)
 

@@ -23,12 +23,13 @@ SCOPE = Scope(
         "broken": (5, None),
     },
     thresholds={"many": 10.0, "unusable": None},
+    propensities={"churn_30d": 6},
     tags={"vip": 0, "value.big": 1},
     tags_below={"lifecycle.new"},
     event="Product Added",
     fields={"price": (0, "money"), "item": (1, "text"), "gift": (2, "flag"), "lines": (3, "lines")},
 )
-FEATURES: list[Value] = [12.0, 3.0, "DE", ("a",), None]
+FEATURES: list[Value] = [12.0, 3.0, "DE", ("a",), None, None, 0.7]
 TAGS = [True, False]
 EVENT: list[Value] = [9.5, "shoe", 1.0]
 
@@ -53,6 +54,7 @@ def holds(text: str) -> bool:
     "text",
     [
         *("views > 11", "views >= 12", "views == 12", "views != 11", "views <= 12", "views < 13"),
+        *("propensity.churn_30d >= 0.7", "has(propensity.churn_30d)"),
         *("views >= many", "1 < orders <= 3 < views", "not views < 12", "not not views > 1"),
         *("views == 4 * orders", "views / orders == 4", "views - orders == 9", "-views == 0 - 12"),
         *("views + orders * 2 == 18", "(views + orders) * 2 == 30", "views - orders - 1 == 8"),
@@ -127,7 +129,7 @@ def test_a_program_names_the_features_and_tags_that_it_reads() -> None:
         ("event.prise > 1", "no field of 'Product Added' named 'prise'", "price"),
         ("event.lines == 1", "expected a field with one value, got 'lines'", None),
         ("evnt.price > 1", "no name space 'evnt'", "event"),
-        ("propensity.churn > 0.5", "propensities are not supported yet", None),
+        ("propensity.churn > 0.5", "no model 'churn'", "churn_30d"),
         ("views", "expected a condition, got a number: views", None),
         ("country", "expected a condition, got a text: country", None),
         ("views and orders > 1", "expected a condition, got a number: views", None),
