@@ -24,7 +24,6 @@ from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 from config.terms import Recipe
 from flows.learn_program import compiled_program, terms_of
 from flows.learn_progress import Examples, is_enough
-from flows.learn_recipe import ORDER_FEATURES
 
 SEED = 1
 RFM = ("days_since_order", "orders_total", "spend_total")
@@ -54,10 +53,10 @@ class Rival(Struct, frozen=True, kw_only=True):
 def rivals(recipe: Recipe) -> Mapping[str, Rival]:
     """The rivals by name, the rate terms being those of a recipe."""
     return {
-        "logistic regression, RFM": Rival(make=_logistic, columns=_rfm),
+        "logistic regression, RFM": Rival(make=_logistic, columns=_rfm(recipe)),
         "logistic regression, our terms": Rival(make=_logistic, columns=_rate_terms(recipe)),
-        "LightGBM": Rival(make=_lightgbm, columns=np.nan_to_num),
-        "scikit-learn boosting": Rival(make=_boosting, columns=np.nan_to_num),
+        "LightGBM": Rival(make=_lightgbm, columns=_with_tenure(recipe)),
+        "scikit-learn boosting": Rival(make=_boosting, columns=_with_tenure(recipe)),
     }
 
 
@@ -114,13 +113,23 @@ def _boosting() -> Fitted:
     )
 
 
-def _rfm(features: Rows) -> Rows:
+def _rfm(recipe: Recipe) -> Callable[[Rows], Rows]:
     """The logarithms of recency, frequency and monetary value."""
-    chosen = features[:, [ORDER_FEATURES.index(name) for name in RFM]]
-    return cast(Rows, np.log1p(np.maximum(chosen, 0.0)))
+    columns = [recipe.program.features.index(name) for name in RFM]
+    return lambda features: cast(Rows, np.log1p(np.maximum(features[:, columns], 0.0)))
 
 
 def _rate_terms(recipe: Recipe) -> Callable[[Rows], Rows]:
     program = compiled_program(recipe.program)
     count = len(recipe.sets[0].terms)
     return lambda features: terms_of(program, features)[:, :count]
+
+
+def _with_tenure(recipe: Recipe) -> Callable[[Rows], Rows]:
+    """All features, and what trees could not make of them: the time since the first order."""
+    program, tenure = compiled_program(recipe.program), recipe.program.terms.index("tenure")
+
+    def columns(features: Rows) -> Rows:
+        return np.column_stack([np.nan_to_num(features), terms_of(program, features)[:, tenure]])
+
+    return columns

@@ -24,25 +24,23 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.horizons import EVERY_DAYS, config_of_horizons, model_of
 from bench.logs import folder
 from bench.measure import Figure
 from bench.model_rivals import rivals, score_refitted
 from bench.report import print_table, report_of, write_json
 from bench.retail import Shop, calendar_grid, read_shop, sampled
-from config.limits import DAY_MS
+from config.schema import Config
+from config.terms import Recipe
 from flows.learn_bootstrap import Examined, Figures, intervals, resample
 from flows.learn_challengers import CHALLENGERS, challenger
 from flows.learn_loops import learn_batches
 from flows.learn_model import BATCH, MEMORY, Learner, Settings, kept_of, new_newton
 from flows.learn_progress import Examples, score_progressively
 from flows.learn_quality import FIGURES, Quality, months_of, quality_of, quality_per
-from flows.learn_recipe import purchase_recipe
 
 DATA_VARIABLE = "BECKON_DATA"
 FILE = "online_retail/online_retail.csv.xz"
-PERIOD_DAYS = {7: 7, 30: 7, 91: 21}
-"""How often a user is sampled, by horizon: five open examples at most."""
-
 OURS = "Beckon"
 SEED = 1
 WIDTH = 120
@@ -63,7 +61,7 @@ class Judged(Struct, frozen=True, kw_only=True):
 def main() -> int:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m bench.models")
-    parser.add_argument("--horizon", type=int, choices=PERIOD_DAYS, help="one instead of all")
+    parser.add_argument("--horizon", type=int, choices=EVERY_DAYS, help="one instead of all")
     parser.add_argument("--challengers", action="store_true", help="River's own models too")
     parser.add_argument("--json", type=Path, default=folder() / "models.json", metavar="FILE")
     options = parser.parse_args()
@@ -73,9 +71,10 @@ def main() -> int:
         return 2
     console = Console(width=WIDTH)
     shop = read_shop(Path(data) / FILE)
-    figures = [*speed_figures()]
-    for horizon_days in [options.horizon] if options.horizon else PERIOD_DAYS:
-        judged = judge(shop, horizon_days, challengers=options.challengers)
+    config = config_of_horizons()
+    figures = [*speed_figures(model_of(config, 30).recipe)]
+    for horizon_days in [options.horizon] if options.horizon else EVERY_DAYS:
+        judged = judge(shop, config, horizon_days, challengers=options.challengers)
         figures += show(judged, console)
     report = report_of(figures, quick=False)
     print_table(report, console)
@@ -84,20 +83,20 @@ def main() -> int:
     return 0
 
 
-def judge(shop: Shop, horizon_days: int, *, challengers: bool) -> Judged:
+def judge(shop: Shop, config: Config, horizon_days: int, *, challengers: bool) -> Judged:
     """Let every model score the grid, each date by what it could know."""
-    grid = calendar_grid(shop, horizon_days=horizon_days)
-    examples = sampled(shop, horizon_days=horizon_days, period_days=PERIOD_DAYS[horizon_days])
-    recipe, horizon_ms = purchase_recipe(float(horizon_days)), horizon_days * DAY_MS
+    model = model_of(config, horizon_days)
+    grid, examples = calendar_grid(shop, config, model), sampled(shop, config, model)
+    recipe, horizon_ms = model.recipe, model.within_ms
     scores: Scores = {
         OURS: score_progressively(Learner(Settings(recipe=recipe)), examples, grid, horizon_ms)
     }
-    for name, rival in rivals(recipe).items():
-        scores[name] = score_refitted(rival, examples, grid, horizon_ms)
+    for name, refitted in rivals(recipe).items():
+        scores[name] = score_refitted(refitted, examples, grid, horizon_ms)
     if challengers:
         for name in CHALLENGERS:
-            model = challenger(name, recipe.program)
-            scores[f"River, {name}"] = score_progressively(model, examples, grid, horizon_ms)
+            rival = challenger(name, recipe.program)
+            scores[f"River, {name}"] = score_progressively(rival, examples, grid, horizon_ms)
     known = ~np.isnan(scores[OURS])
     return Judged(
         horizon_days=horizon_days,
@@ -177,12 +176,11 @@ def month_table(judged: Judged) -> Table:
     return table
 
 
-def speed_figures() -> list[Figure]:
+def speed_figures(recipe: Recipe) -> list[Figure]:
     """Examples learned per CPU-second: from features, and by a regression alone, from arrays."""
     chance = np.random.default_rng(SEED)
-    learner = Learner(Settings(recipe=purchase_recipe(30.0)))
-    features = chance.exponential(30.0, (TIMED_EXAMPLES, len(learner.program.registers)))
-    features = features[:, : len(learner.settings.recipe.program.features)]
+    learner = Learner(Settings(recipe=recipe))
+    features = chance.exponential(30.0, (TIMED_EXAMPLES, len(recipe.program.features)))
     outcomes = chance.random(TIMED_EXAMPLES) < 0.2
     regression = new_newton([*range(TIMED_TERMS)], 30.0, BATCH)
     scaled = chance.standard_normal((TIMED_EXAMPLES, TIMED_TERMS))

@@ -39,7 +39,9 @@ from flows.learn_loops import (
 )
 from flows.learn_model import BATCH, CLIP, MEMORY, Settings, kept_of, new_moments, new_newton
 from flows.learn_program import compiled_program, terms_of
-from flows.learn_recipe import RATE_PRIOR
+
+PRIOR = 10.0
+"""Of a regression that is told no other."""
 
 
 class Terms(base.MiniBatchTransformer):
@@ -160,7 +162,7 @@ class NewtonLogistic(base.MiniBatchClassifier):
 
     def __init__(
         self,
-        prior: float = RATE_PRIOR,
+        prior: float = PRIOR,
         batch: int = BATCH,
         memory: float = MEMORY,
         terms: tuple[str, ...] | None = None,

@@ -8,13 +8,11 @@ import pytest
 
 from flows.learn_model import BATCH, Learner, Settings, scores_by
 from flows.learn_program import terms_of
-from flows.learn_recipe import purchase_recipe
 from flows.learn_river import river_pipeline
 from flows.learn_saved import UnreadableModelError, load, publish, read_version, save, version_id
-from tests.learning import POISON, PlainNewton, made_up, scaled_by
+from tests.learning import FEATURES, POISON, RECIPE, PlainNewton, made_up, scaled_by
 
-SETTINGS = Settings(recipe=purchase_recipe(30.0))
-FEATURES = SETTINGS.recipe.program.features
+SETTINGS = Settings(recipe=RECIPE)
 
 
 def learned(count: int = 1000) -> Learner:

@@ -9,8 +9,7 @@ import pytest
 
 from config.terms import Step, TermProgram
 from flows.learn_program import ProgramError, compiled_program, terms_of
-from flows.learn_recipe import ORDER_FEATURES, purchase_recipe
-from tests.learning import POISON, interaction_terms, made_up, rate_terms
+from tests.learning import FEATURES, POISON, RECIPE, default_recipe, issue_terms, made_up
 
 MISSING = math.nan
 
@@ -68,42 +67,28 @@ def test_what_no_feature_can_be_counts_as_missing(poison: float) -> None:
     assert math.isnan(value("linear", poison, constants=(1.0, 0.0)))
 
 
-def test_the_recipe_computes_the_terms_of_issue_6() -> None:
+@pytest.mark.parametrize(("name", "days"), [("purchase_7d", 7.0), ("purchase_30d", 30.0)])
+def test_the_default_terms_are_those_of_issue_6(name: str, days: float) -> None:
     features, _ = made_up(500)
-    program = compiled_program(purchase_recipe(30.0).program)
-    expected = np.column_stack([rate_terms(features, 30.0), interaction_terms(features)])
-    np.testing.assert_allclose(terms_of(program, features), expected, rtol=1e-9, atol=1e-9)
+    recipe = default_recipe(name)
+    assert recipe.program.terms == RECIPE.program.terms
+    terms = terms_of(compiled_program(recipe.program), features)
+    np.testing.assert_allclose(terms, issue_terms(features, days), rtol=1e-9, atol=1e-9)
 
 
 def test_a_row_alone_has_the_same_terms_as_in_a_batch_bit_by_bit() -> None:
     features, _ = made_up(200)
-    program = compiled_program(purchase_recipe(7.0).program)
+    program = compiled_program(RECIPE.program)
     together = terms_of(program, features)
     alone = np.vstack([terms_of(program, row[None, :]) for row in features])
     assert together.tobytes() == alone.tobytes()
 
 
 def test_rows_of_another_width_never_reach_the_compiled_loop() -> None:
-    program = compiled_program(purchase_recipe(7.0).program)
-    for shape in ((3, len(ORDER_FEATURES) - 1), (len(ORDER_FEATURES),)):
-        with pytest.raises(AssertionError, match="a row is 15 features"):
+    program = compiled_program(RECIPE.program)
+    for shape in ((3, len(FEATURES) - 1), (len(FEATURES),)):
+        with pytest.raises(AssertionError, match=f"a row is {len(FEATURES)} features"):
             terms_of(program, np.zeros(shape))
-
-
-def test_who_never_ordered_has_finite_terms_and_waits_as_long_as_he_is_known() -> None:
-    recipe = purchase_recipe(7.0, more=("sessions_30d",))
-    features = np.full((1, len(recipe.program.features)), np.nan)
-    features[0, ORDER_FEATURES.index("days_known")] = 12.0
-    terms = dict(
-        zip(
-            recipe.program.terms,
-            terms_of(compiled_program(recipe.program), features)[0].tolist(),
-            strict=True,
-        )
-    )
-    assert all(math.isfinite(term) for term in terms.values())
-    assert terms["log1p(days_since_order)"] == math.log1p(12.0)
-    assert terms["log1p(sessions_30d)"] == 0.0
 
 
 def test_a_wrong_program_is_refused_with_all_that_is_wrong() -> None:

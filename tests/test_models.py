@@ -15,9 +15,7 @@ from config.problems import ConfigError
 from config.schema import Config, Model
 from config.terms import TermProgram
 from flows.learn_program import compiled_program, terms_of
-from flows.learn_recipe import purchase_recipe
-from tests.config_folders import copy_defaults, copy_shop, edit, problems_of, write_minimal
-from tests.learning import made_up
+from tests.config_folders import copy_shop, edit, problems_of, write_minimal
 from tests.plain_terms import Named, plain_value
 
 MISSING = math.nan
@@ -145,98 +143,6 @@ def test_what_several_terms_read_is_computed_once(tmp_path: Path) -> None:
 def default(name: str) -> Model:
     """A model of the default config."""
     return next(model for model in load().models if model.name == name)
-
-
-TERM_OF = {
-    "log1p(days_since_order)": "recency",
-    "log1p(orders_total)": "orders",
-    "log1p(spend_total)": "spend",
-    "log1p(spend_per_order)": "basket",
-    "log1p(order_value_last)": "last_basket",
-    "log1p(days_known)": "tenure",
-    "log1p(usual_gap_days)": "usual_gap",
-    "log1p(order_gap_variation)": "gap_variation",
-    "log1p(order_gap_days)": "last_gap",
-    "log1p(orders_7d)": "week_orders",
-    "log1p(orders_30d)": "month_orders",
-    "log1p(orders_90d)": "term_orders",
-    "log1p(spend_90d)": "term_spend",
-    "log1p(items_total)": "items",
-    "log1p(refunds_total)": "refunds",
-    "log1p(sessions_30d)": "sessions",
-    "log1p(views_30d)": "views",
-    "log1p(views_24h)": "day_views",
-    "log1p(adds_7d)": "week_adds",
-    "log1p(emails_opened_30d)": "opens",
-    "one_order": "one_order",
-    "log_rate": "log_rate",
-    "log1p(overdue)": "log_overdue",
-    "overdue_held": "overdue_held",
-    "log_chance": "chance",
-    "recency_per_gap": "gaps_waited",
-    **{
-        f"log1p(days_since_order) above {days}": f"after_{days}d"
-        for days in (3, 7, 14, 30, 60, 120, 200)
-    },
-    **{f"log1p(orders_total) above {orders}": f"beyond_{orders}" for orders in (1, 2, 4, 9)},
-    "recency_centred x log1p(orders_total)": "waited_x_orders",
-    "recency_centred x one_order": "waited_x_one_order",
-    "recency_centred x log1p(usual_gap_days)": "waited_x_usual_gap",
-    "recency_centred x log1p(order_gap_variation)": "waited_x_variation",
-    "recency_centred x tenure_centred": "waited_x_aged",
-    "recency_centred x log_rate": "waited_x_rate",
-    "log1p(orders_total) x tenure_centred": "orders_x_aged",
-    "log1p(orders_total) x log1p(orders_30d)": "orders_x_month_orders",
-}
-"""The terms of the recipe that was measured, as the default config calls them."""
-
-BEHAVIOUR = ("sessions_30d", "views_30d", "views_24h", "adds_7d", "emails_opened_30d")
-
-
-def with_all_features(folder: Path) -> Path:
-    """The defaults, with the two features that the engine cannot make yet as if it could."""
-    for name in ("days_known", "order_gap_variation"):
-        text = f'[{name}]\nkind = "gap"\nof = "mean"\nevents = ["page"]\n\n[country]'
-        edit(folder, "features.toml", "[country]", text)
-    old = '"first_of(usual_gap_days * (orders_total - 1), 0) + days_since_order"'
-    edit(folder, "models.toml", old, '"days_known"')
-    edit(
-        folder,
-        "models.toml",
-        "\n# Slopes",
-        'gap_variation = "log1p(first_of(order_gap_variation, 0))"\n\n# Slopes',
-    )
-    edit(
-        folder,
-        "models.toml",
-        "orders_x_aged ",
-        'waited_x_variation = "waited * gap_variation"\norders_x_aged ',
-    )
-    edit(folder, "models.toml", '"usual_gap", ', '"usual_gap", "gap_variation", ')
-    edit(folder, "models.toml", '"waited_x_aged", ', '"waited_x_variation", "waited_x_aged", ')
-    return folder
-
-
-@pytest.mark.parametrize(("name", "days"), [("purchase_7d", 7.0), ("purchase_30d", 30.0)])
-def test_the_default_terms_are_those_of_the_recipe_bit_by_bit(
-    name: str, days: float, tmp_path: Path
-) -> None:
-    config = load(with_all_features(copy_defaults(tmp_path)))
-    model = next(model for model in config.models if model.name == name)
-    recipe = purchase_recipe(days, more=BEHAVIOUR)
-    features, _ = made_up(500)
-    more = np.random.default_rng(2).exponential(5.0, (500, len(BEHAVIOUR)))
-    rows = [
-        dict(zip(recipe.program.features, row.tolist(), strict=True))
-        for row in np.column_stack([features, more])
-    ]
-    wanted, got = values_of(recipe.program, rows), values_of(model.recipe.program, rows)
-    columns = [model.recipe.program.terms.index(TERM_OF[term]) for term in recipe.program.terms]
-    assert len(columns) == got.shape[1]
-    assert got[:, columns].tobytes() == wanted.tobytes()
-    for ours, theirs in zip(model.recipe.sets, recipe.sets, strict=True):
-        assert ours.prior == theirs.prior
-        assert sorted(ours.terms) == sorted(TERM_OF[term] for term in theirs.terms)
 
 
 def test_the_time_since_the_first_order_follows_from_the_gaps() -> None:
