@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -28,6 +28,7 @@ from config.shape_values import (
     Text,
     Thresholds,
     TimeSpan,
+    choices_mean,
 )
 
 Term = Annotated[
@@ -151,6 +152,24 @@ class Model(Shape, frozen=True, kw_only=True, tag_field=UNWRITTEN):
             description="After so many examples, 1/e of the weight of an older one is left.",
         ),
     ] = 10_000
+    drift: Annotated[
+        Literal["note", "faster", "reset"],
+        Meta(
+            description="What is done, beside the alarm, when the log loss of scores has grown.",
+            extra_json_schema=choices_mean(
+                note="nothing more",
+                faster="`memory` is a tenth for a while",
+                reset="the weights are learned anew; until that is enough the last version stays",
+            ),
+        ),
+    ] = "note"
+    calibrate: Annotated[
+        bool,
+        Meta(
+            description="Whether logits are corrected by a straight line, learned from past "
+            "scores, while that lowers their log loss."
+        ),
+    ] = False
 
 
 class Complement(Shape, frozen=True, kw_only=True, tag_field=UNWRITTEN):

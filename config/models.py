@@ -25,7 +25,7 @@ from config.model_terms import Terms, check_unused, read_sets, read_terms, texts
 from config.names import check_name
 from config.problems import Place
 from config.rules import read_rule
-from config.schema import PROPENSITY, Feature, Model, Program
+from config.schema import PROPENSITY, DriftPolicy, Feature, Model, Program
 from config.scope import Scope
 from config.tables import Table, check_each
 from config.tags import feature_types
@@ -34,6 +34,7 @@ from config.terms import STEPS_MAX, Recipe, TermProgram, TermSet
 from config.thresholds import check_used, read_thresholds
 
 DEFAULT_MEMORY = 10_000
+DRIFT_POLICIES: tuple[DriftPolicy, ...] = ("note", "faster", "reset")
 SAMPLED_FIX = 'write every = "7d", or channel = "email" to learn from messages'
 
 
@@ -127,6 +128,8 @@ def read_model(name: str, table: Table, shared: Shared) -> Model:
         eligible=read_eligible(table, shared.scope),
         default=table.share("default"),
         memory=table.whole("memory", MEMORY_MIN, MEMORY_MAX, default=DEFAULT_MEMORY),
+        drift=table.choice("drift", DRIFT_POLICIES, default="note"),
+        calibrate=table.flag("calibrate", default=False),
         recipe=recipe,
         features=tuple(index[feature] for feature in recipe.program.features if feature in index),
     )
@@ -223,6 +226,8 @@ NO_MODEL = Model(
     eligible=None,
     default=0.0,
     memory=DEFAULT_MEMORY,
+    drift="note",
+    calibrate=False,
     recipe=Recipe(program=TermProgram(features=(), steps=(), terms=()), sets=()),
     features=(),
 )

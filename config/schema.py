@@ -30,6 +30,7 @@ FeatureKind = Literal[
 PROPENSITY: Literal["propensity"] = "propensity"
 ValueType = Literal["number", "text", "texts"]
 Status = Literal["live", "shadow", "off"]
+DriftPolicy = Literal["note", "faster", "reset"]
 
 MESSAGE_TYPES = ("track", "identify", "page", "screen", "group", "alias")
 LINE_FIELDS = {
@@ -168,7 +169,7 @@ class Model(Struct, frozen=True, kw_only=True):
     A user for whom `eligible` holds is sampled every `every_ms`, or where that is 0 at each trigger
     sent by `channel`. `default` is what rules see while there is no version. `features` are the
     indices of `recipe.program.features`. `complement` names the model that this one is one minus
-    of, with all of its settings but the default.
+    of, with all of its settings but the default. `drift`: what is done when scores get worse.
     """
 
     name: str
@@ -180,6 +181,8 @@ class Model(Struct, frozen=True, kw_only=True):
     eligible: Program | None
     default: float
     memory: int
+    drift: DriftPolicy
+    calibrate: bool
     recipe: Recipe
     features: tuple[int, ...]
     complement: str = ""

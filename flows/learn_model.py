@@ -53,21 +53,21 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Learner:
-    """One model. What it knows depends on the examples and their order, never on their batches."""
+    """One model. What it knows depends on the examples and their order, never on their batches.
+
+    `memory` is that of the settings, or what it is changed to.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.memory = settings.memory
         recipe = settings.recipe
         self.program = compiled_program(recipe.program)
         self.moments = new_moments(len(recipe.program.terms))
         self.learned_count = 0
         self.waiting_terms = np.zeros((0, len(recipe.program.terms)))
         self.waiting_outcomes = np.zeros(0)
-        place = {name: index for index, name in enumerate(recipe.program.terms)}
-        self.regressions = [
-            new_newton([place[name] for name in chosen.terms], chosen.prior, settings.batch)
-            for chosen in recipe.sets
-        ]
+        self.regressions = new_regressions(settings)
 
     def learn(self, features: NDArray[np.float64], outcomes: NDArray[np.bool_]) -> None:
         """Take in examples in their order: (n, features) as they were, (n,) what happened.
@@ -85,7 +85,7 @@ class Learner:
 
     def _learn_batches(self, terms: NDArray[np.float64], outcomes: NDArray[np.float64]) -> None:
         """Learn from full batches: each is scaled by the moments that it already moved."""
-        size, kept = self.settings.batch, kept_of(self.settings.memory, self.settings.batch)
+        size, kept = self.settings.batch, kept_of(self.memory, self.settings.batch)
         scaled = np.empty((size, terms.shape[1]))
         for start in range(0, len(terms), size):
             batch = terms[start : start + size]
@@ -94,6 +94,10 @@ class Learner:
             for regression in self.regressions:
                 learn_batches(regression, kept, scaled, outcomes[start : start + size])
         self.learned_count += len(terms)
+
+    def forget(self) -> None:
+        """Begin anew with the weights; what terms are like is kept, and what waits."""
+        self.regressions = new_regressions(self.settings)
 
     def scorer(self) -> Scorer:
         """What scores need, as it is now; later learning does not change it."""
@@ -134,6 +138,15 @@ def kept_of(memory: float, batch: int) -> float:
 def new_moments(terms: int) -> Moments:
     """Nothing seen of so many terms."""
     return Moments(counts=np.zeros(terms), means=np.zeros(terms), squares=np.zeros(terms))
+
+
+def new_regressions(settings: Settings) -> list[Newton]:
+    """A regression for each set of terms, that has learned nothing."""
+    place = {name: index for index, name in enumerate(settings.recipe.program.terms)}
+    return [
+        new_newton([place[name] for name in chosen.terms], chosen.prior, settings.batch)
+        for chosen in settings.recipe.sets
+    ]
 
 
 def new_newton(columns: list[int], prior: float, batch: int) -> Newton:

@@ -84,5 +84,9 @@ def is_enough(outcomes: NDArray[np.bool_]) -> bool:
     >>> is_enough(np.arange(500) < 20), is_enough(np.arange(500) < 19)
     (True, False)
     """
-    happened = int(np.count_nonzero(outcomes))
-    return len(outcomes) >= LEARNED_MIN and min(happened, len(outcomes) - happened) >= EITHER_MIN
+    return is_enough_of(len(outcomes), int(np.count_nonzero(outcomes)))
+
+
+def is_enough_of(count: int, happened: int) -> bool:
+    """Whether so many examples, and so many of them with the outcome, are enough for scores."""
+    return count >= LEARNED_MIN and min(happened, count - happened) >= EITHER_MIN

@@ -93,6 +93,8 @@ FILES: dict[str, Table] = {
                 "default": 0.2,
                 "sets": ["rates", "slopes"],
                 "memory": 5000,
+                "drift": "faster",
+                "calibrate": True,
             },
             "churn": {"about": "Orders no more.", "complement": "purchase"},
             "response": {

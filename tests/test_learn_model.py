@@ -9,7 +9,8 @@ import pytest
 from flows.learn_model import BATCH, Learner, Settings, scores_by
 from flows.learn_program import terms_of
 from flows.learn_river import river_pipeline
-from flows.learn_saved import UnreadableModelError, load, publish, read_version, save, version_id
+from flows.learn_saved import load, publish, read_version, save, version_id
+from flows.learn_sealed import UnreadableModelError
 from tests.learning import FEATURES, POISON, RECIPE, PlainNewton, made_up, scaled_by
 
 SETTINGS = Settings(recipe=RECIPE)
