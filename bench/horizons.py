@@ -12,6 +12,9 @@ from config.schema import Config, Model
 EVERY_DAYS = {7: 7, 30: 7, 91: 21}
 """How often a user is sampled, by horizon: five open examples at most."""
 
+CALIBRATED = {7: "true", 30: "true", 91: "false"}
+"""As in the defaults; what is learned a quarter late corrects nothing (docs/benchmarks.md)."""
+
 MODEL = """
 [model.orders_{days}d]
 outcome  = ["Order Completed"]
@@ -20,6 +23,7 @@ eligible = "orders_total >= 1"
 every    = "{every}d"
 default  = 0.2
 sets     = ["rates", "slopes"]
+calibrate = {calibrated}
 """
 
 
@@ -30,7 +34,8 @@ def config_of_horizons() -> Config:
         shutil.copytree(PACKAGED, copy, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
         with (copy / "models.toml").open("a", encoding="utf-8") as models:
             for days, every in EVERY_DAYS.items():
-                models.write(MODEL.format(days=days, every=every))
+                text = MODEL.format(days=days, every=every, calibrated=CALIBRATED[days])
+                models.write(text)
         return load(copy)
 
 

@@ -19,7 +19,7 @@ from flows import learn_drift as drift
 from flows.learn_calibration import Line
 from flows.learn_figures import Figures
 from flows.learn_loops import Scorer
-from flows.learn_model import MEMORY, Learner, Settings, kept_of
+from flows.learn_model import MEMORY, Learner, Settings, kept_of, scores_by
 from flows.learn_progress import is_enough_of
 from flows.learn_saved import load, publish, save
 from flows.learn_sealed import opened, sealed
@@ -94,6 +94,11 @@ class ModelLearner:
         return self.learner.learned_count
 
     @property
+    def is_enough(self) -> bool:
+        """Whether so much is learned, since the weights began, that scores say something."""
+        return is_enough_of(self.watched.taken_count, self.watched.happened_count)
+
+    @property
     def figures(self) -> Figures:
         """How good the scores were that users were given."""
         return self.watched.figures
@@ -127,10 +132,13 @@ class ModelLearner:
             return calibration.calibrated(plain, self.watched.line)
         return plain
 
+    def scores(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The probability of the outcome for each row of features, as the model is now."""
+        return scores_by(self.learner.program, self.scorer(), features)
+
     def version(self) -> bytes | None:
         """What a `model` record carries; None while too little is learned for it."""
-        watched = self.watched
-        if not is_enough_of(watched.taken_count, watched.happened_count):
+        if not self.is_enough:
             return None
         return publish(self.learner, self.scorer())
 

@@ -39,6 +39,7 @@ TRUTH = (
 class SimulateOptions(Struct, frozen=True, kw_only=True):
     """What to simulate: `users` customers over `days` days from `start_ms` (a midnight, UTC).
 
+    truth_days: after so many days each the truth is written.
     seasons: visits follow the year, orders the pay days. campaigns, changes: see `simulate_days`.
     """
 
@@ -51,6 +52,7 @@ class SimulateOptions(Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     start_ms: int = START_MS
     currency: str = "EUR"
+    truth_days: int = TRUTH_DAYS
 
     def __post_init__(self) -> None:
         if not 1 <= self.users < USERS_END or not 1 <= self.days <= DAYS_MAX:
@@ -94,7 +96,7 @@ class Simulated(Struct, frozen=True, kw_only=True):
 def simulate(
     options: SimulateOptions, events: BinaryIO, truth: BinaryIO | None = None
 ) -> Simulated:
-    """Write the log, and each week what is true of every customer; count what was done.
+    """Write the log, and now and then what is true of every customer; count what was done.
 
     `events`: Segment messages as JSON lines, in order of `receivedAt`. The log ends with its last
     day: what would have been received later is not in it. `truth`: see `write_truth`. The same
@@ -120,7 +122,7 @@ def simulate(
         kinds = _kinds(happened)
         counts.update(kinds)
         traffic.append(Traffic(messages=due.message_count, orders=kinds["orders"]))
-        if truth is not None and (day.number + 1) % TRUTH_DAYS == 0:
+        if truth is not None and (day.number + 1) % options.truth_days == 0:
             ahead = calendar.days(day.number + 1, OUTLOOK_DAYS)
             write_truth(customers, messages, ahead, truth)
     return Simulated(counts=dict(counts), days=traffic)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bench.horizons import config_of_horizons, model_of
 from bench.model_rivals import rivals, score_refitted
-from bench.models import OURS, Judged, quality_table
+from bench.models import OURS, Judged, Ours, quality_table
 from bench.retail import (
     FIRST_DAY_MS,
     ORDER,
@@ -26,9 +26,9 @@ from bench.retail import (
 )
 from config.limits import DAY_MS
 from flows.learn_bootstrap import Examined, resample
-from flows.learn_model import Learner, Settings
 from flows.learn_progress import score_progressively
 from flows.learn_quality import quality_of
+from flows.learn_watch import settings_of
 
 CONFIG = config_of_horizons()
 MODEL = model_of(CONFIG, 30)
@@ -115,8 +115,8 @@ def test_all_models_can_be_measured_on_a_part_of_the_shop(data: Callable[[str], 
     examples, grid = sampled(part, CONFIG, MODEL), calendar_grid(part, CONFIG, MODEL)
     grid = grid.chosen(grid.at_ms >= np.unique(grid.at_ms)[-2])
     recipe, horizon_ms = MODEL.recipe, MODEL.within_ms
-    learner = Learner(Settings(recipe=recipe))
-    scores = {OURS: score_progressively(learner, examples, grid, horizon_ms)}
+    ours = Ours(settings_of(MODEL))
+    scores = {OURS: score_progressively(ours, examples, grid, horizon_ms)}
     for name, rival in rivals(recipe).items():
         scores[name] = score_refitted(rival, examples, grid, horizon_ms)
     judged = Judged(horizon_days=30, grid=grid, scores=scores)

@@ -206,13 +206,10 @@ def test_a_saved_model_serves_new_settings_unless_it_read_other_terms() -> None:
 
 def test_settings_are_those_of_models_toml(tmp_path: Path) -> None:
     folder = copy_defaults(tmp_path)
-    old = 'eligible = "orders_total >= 1"\n'
-    edit(folder, "models.toml", old, f'{old}drift = "reset"\ncalibrate = true\nmemory = 5000\n')
-    settings = settings_of(load(folder).models[0])
-    assert (settings.drift, settings.calibrate) == ("reset", True)
-    assert settings.learner.memory == 5000.0
-    other = settings_of(load(folder).models[1])
-    assert (other.drift, other.calibrate) == ("note", False)
+    edit(folder, "models.toml", "calibrate = true", 'drift = "reset"\nmemory = 5000')
+    first, second = (settings_of(model) for model in load(folder).models[:2])
+    assert (first.drift, first.calibrate, first.learner.memory) == ("reset", False, 5000.0)
+    assert (second.drift, second.calibrate, second.learner.memory) == ("note", True, 10_000.0)
     edit(folder, "models.toml", '"reset"', '"resset"')
     (problem,) = problems_of(folder)
     assert "did you mean 'reset'" in str(problem)
