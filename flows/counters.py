@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from config.schema import Journey, Model, Tag
+from config.schema import Config
 from connectors.late import TOO_LATE
 from flows import output as out
 from state.memory import DUPLICATES, EVENTS_APPLIED, JOURNEY_TALLIES, LATE
@@ -73,6 +73,75 @@ class Tallies(Struct, frozen=True, kw_only=True):
     outcomes: NDArray[np.int64]
 
 
+class EngineSums:
+    """What became of the stages and examples of one engine, in sums since it was made.
+
+    outcomes: (journeys, outcomes), as decided. withheld: how many (journeys,) of those sent turned
+    out not to be. examples: (models, 2), closed and of those with outcome.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Nothing yet."""
+        self._config = config
+        self.outcomes = np.zeros((len(config.journeys), out.HOLDOUT + 1), np.int64)
+        self.withheld = np.zeros(len(config.journeys), np.int64)
+        self.examples = np.zeros((len(config.models), 2), np.int64)
+
+    def tallies(self, nodes: NDArray[np.int64], user_count: int) -> Tallies:
+        """The tallies at hand; `nodes`: `Memory.nodes`."""
+        ends = JOURNEY_TALLIES + 2 * len(self.outcomes)
+        scheduled = int(nodes[JOURNEY_TALLIES + 1 : ends : 2].sum())
+        # A goal is no end of a stage.
+        ended = int(self.outcomes.sum() - self.outcomes[:, out.GOAL].sum())
+        return Tallies(
+            events=int(nodes[EVENTS_APPLIED]),
+            duplicates=int(nodes[DUPLICATES]),
+            late=int(nodes[LATE]),
+            users=user_count,
+            pending=scheduled - ended,
+            outcomes=self.outcomes.copy(),
+        )
+
+    def counters(
+        self, nodes: NDArray[np.int64], held: NDArray[np.int64], pending: Sequence[int]
+    ) -> Counters:
+        """All of it; `held`: (users,) bits of their tags; `pending`: stages of each journey."""
+        tallies = self.tallies(nodes, len(held))
+        return Counters(
+            events=tallies.events,
+            duplicates=tallies.duplicates,
+            late=tallies.late,
+            users=tallies.users,
+            journeys={
+                journey.name: self._journey(index, nodes, pending[index])
+                for index, journey in enumerate(self._config.journeys)
+            },
+            tags={
+                tag.name: int(np.count_nonzero(held >> at & 1))
+                for at, tag in enumerate(self._config.tags)
+            },
+            examples={
+                model.name: ExampleCounters(closed=closed, outcomes=outcomes)
+                for model, (closed, outcomes) in zip(
+                    self._config.models, self.examples.tolist(), strict=True
+                )
+                if not model.complement
+            },
+        )
+
+    def _journey(self, index: int, nodes: NDArray[np.int64], pending: int) -> JourneyCounters:
+        own, late = self.outcomes[index], int(self.withheld[index])
+        suppressed = {reason: int(own[code]) for code, reason in out.REASONS.items() if own[code]}
+        return JourneyCounters(
+            entered=int(nodes[JOURNEY_TALLIES + 2 * index]),
+            scheduled=int(nodes[JOURNEY_TALLIES + 2 * index + 1]),
+            sent=int(own[out.SENT]) - late,
+            suppressed=suppressed | ({TOO_LATE: late} if late else {}),
+            pending=pending,
+            goals=int(own[out.GOAL]),
+        )
+
+
 def joined(before: Counters, after: Counters) -> Counters:
     """The sums of a partition before and after another config came into force.
 
@@ -103,17 +172,6 @@ def example_sums(parts: Iterable[Mapping[str, ExampleCounters]]) -> dict[str, Ex
     return {name: ExampleCounters(closed=closed[name], outcomes=outcomes[name]) for name in closed}
 
 
-def example_counters(
-    models: Sequence[Model], counts: NDArray[np.int64]
-) -> dict[str, ExampleCounters]:
-    """Of each model that has examples of its own; `counts`: (models, 2), closed and outcomes."""
-    return {
-        model.name: ExampleCounters(closed=int(counts[index, 0]), outcomes=int(counts[index, 1]))
-        for index, model in enumerate(models)
-        if not model.complement
-    }
-
-
 def _joined(before: JourneyCounters, after: JourneyCounters) -> JourneyCounters:
     return JourneyCounters(
         entered=before.entered + after.entered,
@@ -122,54 +180,6 @@ def _joined(before: JourneyCounters, after: JourneyCounters) -> JourneyCounters:
         suppressed=dict(Counter(before.suppressed) + Counter(after.suppressed)),
         pending=after.pending,
         goals=before.goals + after.goals,
-    )
-
-
-def journey_counters(
-    journeys: Sequence[Journey],
-    nodes: NDArray[np.int64],
-    outcomes: NDArray[np.int64],
-    withheld: NDArray[np.int64],
-    pending: Sequence[int],
-) -> dict[str, JourneyCounters]:
-    """The counters of each journey, by name.
-
-    `nodes`: `Memory.nodes`. `outcomes`: (journeys, outcomes), as decided; `withheld`: how many
-    (journeys,) of those sent turned out not to be.
-    """
-    counters = {}
-    for index, journey in enumerate(journeys):
-        own, late = outcomes[index], int(withheld[index])
-        suppressed = {reason: int(own[code]) for code, reason in out.REASONS.items() if own[code]}
-        counters[journey.name] = JourneyCounters(
-            entered=int(nodes[JOURNEY_TALLIES + 2 * index]),
-            scheduled=int(nodes[JOURNEY_TALLIES + 2 * index + 1]),
-            sent=int(own[out.SENT]) - late,
-            suppressed=suppressed | ({TOO_LATE: late} if late else {}),
-            pending=pending[index],
-            goals=int(own[out.GOAL]),
-        )
-    return counters
-
-
-def holder_counts(tags: Sequence[Tag], held: NDArray[np.int64]) -> dict[str, int]:
-    """How many users hold each tag, by name; `held` are their bits, (users,)."""
-    return {tag.name: int(np.count_nonzero(held >> at & 1)) for at, tag in enumerate(tags)}
-
-
-def tallies_of(nodes: NDArray[np.int64], outcomes: NDArray[np.int64], user_count: int) -> Tallies:
-    """The tallies at hand, of `Memory.nodes` and (journeys, outcomes)."""
-    ends = JOURNEY_TALLIES + 2 * len(outcomes)
-    scheduled = int(nodes[JOURNEY_TALLIES + 1 : ends : 2].sum())
-    # A goal is no end of a stage.
-    ended = int(outcomes.sum() - outcomes[:, out.GOAL].sum())
-    return Tallies(
-        events=int(nodes[EVENTS_APPLIED]),
-        duplicates=int(nodes[DUPLICATES]),
-        late=int(nodes[LATE]),
-        users=user_count,
-        pending=scheduled - ended,
-        outcomes=outcomes.copy(),
     )
 
 

@@ -137,7 +137,7 @@ class Counts(NamedTuple):
     """How much a configuration has of what buffers hold.
 
     `reasons`: of how many models a stage's rule tells why, at most. `sampled`: the most features
-    that an example has, -1 where there are no examples.
+    that an example has.
     """
 
     features: int
@@ -160,8 +160,7 @@ def new_output(counts: Counts) -> Output:
     transitions = DECISIONS_MAX + (MARGIN + 2) * max(1, counts.tags)
     examples_at = transitions_at + transitions * TRANSITION_WORDS
     example_size = EXAMPLE_FEATURES + counts.sampled
-    examples = DECISIONS_MAX + MARGIN if counts.sampled >= 0 else 0
-    ints = np.zeros(examples_at + examples * example_size, np.int64)
+    ints = np.zeros(examples_at + (DECISIONS_MAX + MARGIN) * example_size, np.int64)
     ints[ROW_SIZE:LINES_AT] = size, trace_at, texts_at, scores_at, reasons_at, example_size
     ints[LINES_AT:DECISIONS_AT] = lines_at, transitions_at, examples_at
     return Output(ints, ints.view(np.float64))

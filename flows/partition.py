@@ -22,14 +22,7 @@ from flows.apply import (
     settle_users,
     withhold,
 )
-from flows.counters import (
-    Counters,
-    Tallies,
-    example_counters,
-    holder_counts,
-    journey_counters,
-    tallies_of,
-)
+from flows.counters import Counters, EngineSums, Tallies
 from flows.decisions import Batch, Names
 from flows.learn_saved import Version
 from flows.live_commit import Live
@@ -99,7 +92,6 @@ class Engine:
         self._shape_is_stored = False
         self.conversion: Conversion | None = None
         """What the snapshot's rows lost and gained, where they were of another shape."""
-        journeys = len(config.journeys)
         self._versions = Versions(config, self._made.plan)
         self._memory = new_memory(self._made.layout.words)
         self._users = new_texts()
@@ -113,9 +105,7 @@ class Engine:
         self._scratch = new_scratch(self._made.registers)
         self._output = out.new_output(self._made.counts)
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
-        self._outcomes = np.zeros((journeys, out.HOLDOUT + 1), np.int64)
-        self._withheld = np.zeros(journeys, np.int64)
-        self._examples = np.zeros((len(config.models), 2), np.int64)
+        self._sums = EngineSums(config)
         self._previous: bytes | None = None
         self._has_new_rules = False
         self.checkpoint = Checkpoint(
@@ -178,7 +168,7 @@ class Engine:
         is_known = min(slot, journey) >= 0 and withheld.instant_ms < withheld.log_ms
         machine, touched = self._machine(), self._touched
         if is_known and withhold(machine, touched, slot, journey, withheld.instant_ms):
-            self._withheld[journey] += 1
+            self._sums.withheld[journey] += 1
             batch.withheld.append(withheld.line)
         return counted
 
@@ -266,7 +256,7 @@ class Engine:
     @property
     def tallies(self) -> Tallies:
         """Some of `counters`, without walking all users."""
-        return tallies_of(self._memory.nodes, self._outcomes, self._user_count())
+        return self._sums.tallies(self._memory.nodes, self._user_count())
 
     @property
     def resident_bytes(self) -> int:
@@ -278,19 +268,8 @@ class Engine:
     @property
     def counters(self) -> Counters:
         """Sums since the engine was made."""
-        tally, tallies = self._memory.nodes, self.tallies
         held = self._memory.rows64[TAGS :: self._made.layout.words][: self._user_count()]
-        return Counters(
-            events=tallies.events,
-            duplicates=tallies.duplicates,
-            late=tallies.late,
-            users=tallies.users,
-            journeys=journey_counters(
-                self._config.journeys, tally, self._outcomes, self._withheld, self._pending()
-            ),
-            tags=holder_counts(self._config.tags, held),
-            examples=example_counters(self._config.models, self._examples),
-        )
+        return self._sums.counters(self._memory.nodes, held, self._pending())
 
     def touched(self) -> NDArray[np.int64]:
         """The slots of the users whom the next commit has to write."""
@@ -367,8 +346,8 @@ class Engine:
         batch.take(self._output)
 
     def _counted(self, batch: Batch) -> Batch:
-        self._outcomes += batch.outcomes()
-        self._examples += batch.example_counts()
+        self._sums.outcomes += batch.outcomes()
+        self._sums.examples += batch.example_counts()
         return batch
 
     def _advance(self, clock_ms: int, next_offset: int) -> None:

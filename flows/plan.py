@@ -74,7 +74,7 @@ def make_plan(config: Config) -> PlanOf:
             tags=len(config.tags),
             models=len(config.models),
             reasons=max(writer.reason_counts, default=0),
-            sampled=max((len(group.features) for group in groups_of(config)), default=-1),
+            sampled=max((len(group.features) for group in groups_of(config)), default=0),
         ),
     )
 
