@@ -42,8 +42,9 @@ bench: $(STAMP)  ## measure speed and memory (some minutes); docs/benchmarks.md 
 bench-live: $(STAMP) servers  ## the same of the live engine, on a real Kafka and Redis (half an hour)
 	$(BIN)/python -m bench.live
 
-bench-models: $(STAMP)  ## how good propensities are on a real shop (ten minutes; needs BECKON_DATA)
+bench-models: $(STAMP)  ## how good propensities are: a real shop, then simulated ones (15 minutes; needs BECKON_DATA)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m bench.models
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m bench.model_truth
 
 chaos: $(STAMP) servers  ## kill the engine, Redis and the broker, hundreds of times (25 minutes)
 	$(BIN)/python -m tests.chaos

@@ -1,11 +1,12 @@
 """Examples of the simulated shop, as the engine closed them, each with its true probability.
 
-The truth is known at midnights: an example has that of the nearest one to its instant.
+The truth is known at midnights: an example has that of the nearest one to its instant, or of the
+next one where the customer arrived on that day.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from config.limits import DAY_MS, HOUR_MS
 from config.schema import Model
+from flows.learn_model import scores_by
 from flows.learn_watch import Alarm, ModelLearner, ModelSettings
 
 
@@ -26,6 +28,7 @@ class ExampleData(Struct):
     model: str
     sampled_at: datetime
     outcome: bool
+    score: float | None
     features: dict[str, float | None]
 
 
@@ -47,13 +50,22 @@ class TruthLine(Struct):
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """Closed examples in order of place, (n,) each, features (n, features), with the truth."""
+    """Closed examples in order of place: (n,) each, features (n, features), with the truth.
+
+    scores: those that the engine gave, NaN where there was no version yet.
+    """
 
     sampled_ms: NDArray[np.int64]
     closed_ms: NDArray[np.int64]
     features: NDArray[np.float64]
     outcomes: NDArray[np.bool_]
+    scores: NDArray[np.float64]
     truth: NDArray[np.float64]
+
+    def since(self, at_ms: int) -> Told:
+        """Those that were sampled at an instant or later."""
+        chosen = self.sampled_ms >= at_ms
+        return Told(**{name: getattr(self, name)[chosen] for name in self.__struct_fields__})
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -64,53 +76,62 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 Line = TypeVar("Line", bound=Struct)
-
-Truth = dict[tuple[str, int], TruthLine]
-"""By user and midnight, in ms."""
-
-
-def read_truth(path: Path) -> Truth:
-    """All that is true."""
-    return {(line.user, _ms(line.at)): line for line in _lines(path, TruthLine)}
+Place = tuple[str, int]
+"""A user, and a midnight in ms."""
 
 
-def read_examples(path: Path, model: Model, truth: Truth) -> Told:
-    """The examples of a model, but for those of the last day, which has no truth after it."""
-    found = [
-        (line, known)
-        for line in _lines(path, ExampleLine)
-        if line.data.model == model.name
-        for known in [truth.get((line.subject, _nearest_midnight(_ms(line.data.sampled_at))))]
-        if known is not None
-    ]
-    names = model.recipe.program.features
-    features = [[line.data.features[name] for name in names] for line, _ in found]
-    return Told(
-        sampled_ms=np.array([_ms(line.data.sampled_at) for line, _ in found], np.int64),
-        closed_ms=np.array([_ms(line.time) for line, _ in found], np.int64),
-        features=np.array(features, np.float64),
-        outcomes=np.array([line.data.outcome for line, _ in found], np.bool_),
-        truth=np.array([getattr(known, model.name) for _, known in found], np.float64),
-    )
+def read_told(examples: Path, truth: Path, models: Sequence[Model]) -> dict[str, Told]:
+    """The examples of each of these models, with the truth."""
+    lines = [*_lines(examples, ExampleLine)]
+    places = {place for line in lines for place in _places_of(line)}
+    known = {
+        place: line
+        for line in _lines(truth, TruthLine)
+        for place in [(line.user, _ms(line.at))]
+        if place in places
+    }
+    return {model.name: _told(lines, model, known) for model in models}
 
 
 def run_hourly(settings: ModelSettings, told: Told) -> Run:
     """Score and learn as a replay does: versions come into force at whole hours of log time."""
     model, scores = ModelLearner(settings), np.full(len(told.outcomes), np.nan)
     order = np.argsort(told.sampled_ms, kind="stable")
-    sampled_ms, taken, alarms = told.sampled_ms[order], 0, []
-    last_ms = int(told.closed_ms[-1])
-    for hour_ms in range(int(told.closed_ms[0]) // HOUR_MS * HOUR_MS, last_ms, HOUR_MS):
+    sampled_ms, taken, alarms, in_force = told.sampled_ms[order], 0, [], None
+    for hour_ms in range(_hour_of(told.closed_ms[0]), int(told.closed_ms[-1]), HOUR_MS):
         closed = int(np.searchsorted(told.closed_ms, hour_ms, "right"))
         part = slice(taken, closed)
         alarms += model.take(
             told.features[part], told.outcomes[part], scores[part], told.closed_ms[part]
         )
         taken = closed
-        rows = order[slice(*np.searchsorted(sampled_ms, (hour_ms, hour_ms + HOUR_MS)).tolist())]
-        if len(rows) and model.is_enough:
-            scores[rows] = model.scores(told.features[rows])
+        if model.is_enough:
+            in_force = model.scorer()
+        # Who is sampled at the very hour is scored before the version that comes into force there.
+        within = np.searchsorted(sampled_ms, (hour_ms, hour_ms + HOUR_MS), "right").tolist()
+        rows = order[slice(*within)]
+        if in_force is not None and len(rows):
+            scores[rows] = scores_by(model.learner.program, in_force, told.features[rows])
     return Run(scores=scores, alarms=alarms)
+
+
+def _told(lines: Sequence[ExampleLine], model: Model, known: Mapping[Place, TruthLine]) -> Told:
+    found = [
+        (line, next(known[place] for place in _places_of(line) if place in known))
+        for line in lines
+        if line.data.model == model.name
+    ]
+    names = model.recipe.program.features
+    return Told(
+        sampled_ms=np.array([_ms(line.data.sampled_at) for line, _ in found], np.int64),
+        closed_ms=np.array([_ms(line.time) for line, _ in found], np.int64),
+        features=np.array(
+            [[line.data.features[name] for name in names] for line, _ in found], np.float64
+        ),
+        outcomes=np.array([line.data.outcome for line, _ in found], np.bool_),
+        scores=np.array([line.data.score for line, _ in found], np.float64),
+        truth=np.array([getattr(true, model.name) for _, true in found], np.float64),
+    )
 
 
 def _lines(path: Path, shape: type[Line]) -> Iterator[Line]:
@@ -120,8 +141,15 @@ def _lines(path: Path, shape: type[Line]) -> Iterator[Line]:
             yield decoder.decode(line)
 
 
-def _nearest_midnight(at_ms: int) -> int:
-    return (at_ms + DAY_MS // 2) // DAY_MS * DAY_MS
+def _places_of(line: ExampleLine) -> tuple[Place, Place]:
+    """Who, at the midnight that is nearest to the instant of an example, and at the next one."""
+    at_ms = _ms(line.data.sampled_at)
+    nearest_ms = (at_ms + DAY_MS // 2) // DAY_MS * DAY_MS
+    return (line.subject, nearest_ms), (line.subject, at_ms // DAY_MS * DAY_MS + DAY_MS)
+
+
+def _hour_of(at_ms: int) -> int:
+    return int(at_ms) // HOUR_MS * HOUR_MS
 
 
 def _ms(at: datetime) -> int:
