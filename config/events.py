@@ -13,17 +13,21 @@ from config.schema import LINE_FIELDS, MESSAGE_TYPES, EventDef, Field, FieldType
 from config.tables import NOT_YET, Table, check_each, check_text
 
 FIELD_TYPES: tuple[FieldType, ...] = ("text", "number", "money", "flag", "lines")
+TRIGGER_FIELD = "trigger"
+"""Of an answer to a message: the id of the trigger that it was sent for."""
+
 STANDARD_TYPES: dict[str, FieldType] = {
     "item": "text",
     "category": "text",
     "cart_id": "text",
     "channel": "text",
+    TRIGGER_FIELD: "text",
     "price": "money",
     "amount": "money",
     "quantity": "number",
     "lines": "lines",
 }
-"""The engine itself reads fields of these names (carts, consent), so their types are not open."""
+"""The engine itself reads fields of these names (carts, consent, answers): their types are given."""
 
 TRAIT_PREFIX = "traits."
 MESSAGE_EVENTS = tuple(name for name in MESSAGE_TYPES if name != "track")

@@ -123,7 +123,7 @@ class Model(Shape, frozen=True, kw_only=True, tag_field=UNWRITTEN):
             Meta(
                 title="channel",
                 description="Instead of `every`: a user is sampled at each trigger sent by this "
-                "channel, and outcomes are those that name it.",
+                "channel, and outcomes are those that name it, in their field `trigger`.",
                 examples=["email"],
             ),
         ]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from config.durations import format_duration
-from config.events import Events, find_event
+from config.events import TRIGGER_FIELD, Events, fields_of, find_event
 from config.features import Features
 from config.limits import (
     ABOUT_BYTES_MAX,
@@ -23,7 +23,7 @@ from config.limits import (
 )
 from config.model_terms import Terms, check_unused, read_sets, read_terms, texts_at
 from config.names import check_name
-from config.problems import Place
+from config.problems import Place, shown
 from config.rules import read_rule
 from config.schema import PROPENSITY, DriftPolicy, Feature, Model, Program
 from config.scope import Scope
@@ -121,7 +121,7 @@ def read_model(name: str, table: Table, shared: Shared) -> Model:
     model = Model(
         name=name,
         about=table.text("about", default="", limit=ABOUT_BYTES_MAX),
-        outcome=read_outcome(table, shared.around.events),
+        outcome=read_outcome(table, shared.around.events, channel),
         within_ms=within_ms,
         every_ms=every_ms,
         channel=channel,
@@ -183,11 +183,18 @@ def read_sampling(
     return every_ms, channel
 
 
-def read_outcome(table: Table, events: Events | None) -> tuple[str, ...]:
-    """The events of which one makes the outcome."""
+def read_outcome(table: Table, events: Events | None, channel: str) -> tuple[str, ...]:
+    """The events of which one makes the outcome; of messages, those that name what they answer."""
     names = table.texts("outcome")
     for index, name in enumerate(names):
-        find_event(name, events, table.place.at("outcome").at(index))
+        place = table.place.at("outcome").at(index)
+        event = find_event(name, events, place)
+        if channel and event is not None and TRIGGER_FIELD not in fields_of(event):
+            place.report(
+                f"expected an event that names the trigger it answers, got {shown(name)}, which "
+                f"has no field '{TRIGGER_FIELD}'",
+                fix=f'write fields = {{ {TRIGGER_FIELD} = "trigger_id" }} there in events.toml',
+            )
     return names
 
 
