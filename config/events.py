@@ -27,7 +27,7 @@ STANDARD_TYPES: dict[str, FieldType] = {
     "quantity": "number",
     "lines": "lines",
 }
-"""The engine itself reads fields of these names (carts, consent, answers): their types are given."""
+"""The engine itself reads fields of these names (carts, consent, answers); their types are set."""
 
 TRAIT_PREFIX = "traits."
 MESSAGE_EVENTS = tuple(name for name in MESSAGE_TYPES if name != "track")

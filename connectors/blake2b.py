@@ -21,6 +21,7 @@ MIXED, BLOCK = STATE_WORDS, STATE_WORDS + BLOCK_WORDS
 BLOCK_BYTES = 8 * BLOCK_WORDS
 ROUNDS = 12
 _PARAMETERS = 0x01010000
+_ZERO, _NINE, _A, _F = b"09af"
 _HEX_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 _INITIAL = np.array(
     [
@@ -88,6 +89,33 @@ def put_hash(hashing: Hashing, size: int, buffer: Bytes, at: int) -> int:
         buffer[at + 1] = _HEX_DIGITS[byte & 15]
         at += 2
     return at
+
+
+@compiled
+def written_hash(data: Bytes, start: int, length: int) -> tuple[int, int]:
+    """The first two words of a hash of 16 bytes that `put_hash` has written; else zeros.
+
+    As signed numbers with the same bits.
+    """
+    if length != 32:
+        return 0, 0
+    first, second = np.uint64(0), np.uint64(0)
+    for index in range(32):
+        byte = int(data[start + index])
+        if _ZERO <= byte <= _NINE:
+            digit = byte - _ZERO
+        elif _A <= byte <= _F:
+            digit = byte - _A + 10
+        else:
+            return 0, 0
+        # Bytes are in order, and the higher half of each is written first.
+        shift = np.uint64(8 * (index % 16 // 2) + 4 * (1 - index % 2))
+        bits = np.uint64(digit) << shift
+        if index < 16:
+            first |= bits
+        else:
+            second |= bits
+    return int(np.int64(first)), int(np.int64(second))
 
 
 @compiled

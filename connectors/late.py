@@ -53,13 +53,14 @@ class WithheldStage(Struct, frozen=True, kw_only=True):
 
 
 class Withheld(Struct, frozen=True, kw_only=True):
-    """A trigger that the log says was not sent: whose, which journey's and of which instant.
+    """A trigger that the log says was not sent: whose, its id, which journey's, of which instant.
 
     line: the suppressed stage that went out instead, as a line of JSON. offset, log_ms: those of
     the record.
     """
 
     subject: str
+    trigger: str
     journey: str
     instant_ms: int
     line: bytes
@@ -132,6 +133,7 @@ def read_withheld(record: ControlRecord) -> Withheld | DeadLetter:
         return _bad_record(record, f"one of {stage.time.isoformat()}")
     return Withheld(
         subject=read.subject,
+        trigger=read.id,
         journey=stage.data.journey,
         instant_ms=instant_ms,
         line=msgspec.json.format(bytes(read.suppressed), indent=-1),

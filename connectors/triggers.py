@@ -103,6 +103,7 @@ class Example(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields
 
     model: str
     sampled_at: str
+    trigger: str | UnsetType = UNSET
     outcome: bool
     score: float | None
     version: str | None

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from config.jit import compiled, inlined, prefetch
 from connectors.columns import Columns
+from flows.answers import drop_example, named_trigger
 from flows.carts import apply_cart
 from flows.consent import apply_consent
 from flows.due_stages import decide_due
 from flows.features import apply_features
+from flows.identity import Naming
 from flows.journeys import enter_by_tags, react
 from flows.machine import Machine
 from flows.output import NO_OFFSET, has_room
@@ -72,6 +74,7 @@ NODES_MARGIN = 2048
 @compiled
 def apply_events(
     machine: Machine,
+    naming: Naming,
     slots: NDArray[np.int64],
     columns: Columns,
     template: NDArray[np.int64],
@@ -96,16 +99,18 @@ def apply_events(
         if not is_new and _is_duplicate(machine, slot, columns.message_hash[index]):
             memory.nodes[DUPLICATES] += 1
             continue
-        if not pass_deadlines(machine, slot, columns.log_ms[index]):
+        if not pass_deadlines(machine, naming, slot, columns.log_ms[index]):
             return index
         _note_message(machine, slot, columns.message_hash[index])
         touched[slot] = 1
-        _apply_event(machine, columns, index, slot, is_new)
+        _apply_event(machine, naming, columns, index, slot, is_new)
     return len(columns.offset)
 
 
 @compiled
-def pass_time(machine: Machine, touched: NDArray[np.uint8], users: int, clock_ms: int) -> bool:
+def pass_time(
+    machine: Machine, naming: Naming, touched: NDArray[np.uint8], users: int, clock_ms: int
+) -> bool:
     """Decide what is due up to `clock_ms` for all users; whether it was done for all of them."""
     memory = machine.memory
     if memory.nodes[EARLIEST] > clock_ms:
@@ -118,7 +123,7 @@ def pass_time(machine: Machine, touched: NDArray[np.uint8], users: int, clock_ms
             _fetch_row(memory, ahead, words)
         if memory.deadline[slot] <= clock_ms:
             touched[slot] = 1
-            if not pass_deadlines(machine, slot, clock_ms):
+            if not pass_deadlines(machine, naming, slot, clock_ms):
                 return False
         earliest = min(earliest, memory.deadline[slot])
     memory.nodes[EARLIEST] = earliest
@@ -162,6 +167,21 @@ def withhold(
 
 
 @compiled
+def withhold_example(
+    machine: Machine,
+    touched: NDArray[np.uint8],
+    slot: int,
+    trigger: tuple[int, int],
+    now_ms: int,
+) -> None:
+    """A user's trigger, by the words of its id, was not sent: nobody can have answered it."""
+    if drop_example(machine, slot, trigger):
+        plan_learning(machine, slot, now_ms)
+        set_deadline(machine, slot)
+        touched[slot] = 1
+
+
+@compiled
 def pending_stages(machine: Machine, users: int, counts: NDArray[np.int64]) -> None:
     """Count all users' pending stages, by walking their instances, into `counts` (journeys,)."""
     for slot in range(users):
@@ -172,7 +192,7 @@ def pending_stages(machine: Machine, users: int, counts: NDArray[np.int64]) -> N
 
 
 @compiled
-def pass_deadlines(machine: Machine, slot: int, now_ms: int) -> bool:
+def pass_deadlines(machine: Machine, naming: Naming, slot: int, now_ms: int) -> bool:
     """Decide what is due for a user up to `now_ms`, instants in order; False: a buffer is full.
 
     At each instant tags settle first, then examples close and are sampled, then stages are decided.
@@ -190,13 +210,15 @@ def pass_deadlines(machine: Machine, slot: int, now_ms: int) -> bool:
                 enter_by_tags(machine, slot, gained, instant, NO_OFFSET)
         if learn_at(memory, machine.plan, slot) <= instant:
             learn(machine, slot, instant)
-        decide_due(machine, slot, instant, NO_OFFSET)
+        decide_due(machine, naming, slot, instant, NO_OFFSET)
         set_deadline(machine, slot)
     return True
 
 
 @compiled
-def _apply_event(machine: Machine, columns: Columns, index: int, slot: int, is_new: bool) -> None:
+def _apply_event(
+    machine: Machine, naming: Naming, columns: Columns, index: int, slot: int, is_new: bool
+) -> None:
     memory, plan = machine.memory, machine.plan
     ints = plan.ints
     event = ints[EVENTS] + columns.event[index] * EVENT_WORDS
@@ -219,7 +241,7 @@ def _apply_event(machine: Machine, columns: Columns, index: int, slot: int, is_n
         _learn_from(machine, columns, index, slot, is_new)
     react(machine, columns, index, slot, gained)
     if first_instance(memory, plan, slot) != 0:
-        decide_due(machine, slot, now_ms, offset)
+        decide_due(machine, naming, slot, now_ms, offset)
     set_deadline(machine, slot)
 
 
@@ -232,7 +254,8 @@ def _learn_from(machine: Machine, columns: Columns, index: int, slot: int, is_ne
         plan_learning(machine, slot, columns.log_ms[index])
         return
     if ints[event + OUTCOMES] != 0:
-        note_outcome(machine, ints[event + OUTCOMES], slot, columns.at_ms[index])
+        named = named_trigger(machine, columns, index)
+        note_outcome(machine, ints[event + OUTCOMES], slot, columns.at_ms[index], named)
     if ints[event + WAKES] != 0:
         wake(machine, ints[event + WAKES], slot, columns.log_ms[index])
 

@@ -23,6 +23,7 @@ from connectors.triggers import (
 )
 from flows import output as out
 from flows.examples import ClosedExamples, closed_examples, example_lines, feature_places
+from flows.identity import HASHED_BYTES_MAX, Naming
 from flows.output import Output, Reported, reported
 from flows.places import Place
 from flows.render import render
@@ -61,6 +62,11 @@ class Names:
             self._buffer = np.empty(size, np.uint8)
         return self._buffer
 
+    def naming(self) -> Naming:
+        """What the loop makes ids of."""
+        buffer = self.buffer(HASHED_BYTES_MAX)
+        return Naming(self.render_plan, self.users, self.hashing, buffer)
+
     def user(self, slot: int) -> bytes:
         """A user's id."""
         return text_of(self.users, slot)
@@ -96,9 +102,7 @@ class Batch:
 
     def take(self, output: Output) -> None:
         """Copy what the loop reported and empty its buffer."""
-        part = reported(output)
-        self._hold_out(part.rows)
-        self._parts.append(part)
+        self._parts.append(reported(output))
 
     def outcomes(self) -> NDArray[np.int64]:
         """(journeys, outcomes) int64: how often each journey had each outcome."""
@@ -180,15 +184,6 @@ class Batch:
         turned = [tags[tag] for tag in rows[:, out.TURNED_TAG].tolist()]
         held = rows[:, out.TURNED_HELD].astype(np.bool_).tolist()
         return list(zip(users, turned, held, strict=True))
-
-    def _hold_out(self, rows: NDArray[np.int64]) -> None:
-        """The last gate: what would be sent to a user in the journey's holdout is not."""
-        sent = np.flatnonzero(rows[:, out.OUTCOME] == out.SENT)
-        journeys, slots = rows[sent, out.JOURNEY].tolist(), rows[sent, out.USER].tolist()
-        for row, journey, slot in zip(sent.tolist(), journeys, slots, strict=True):
-            name, share = self._names.holdouts[journey]
-            if share > 0.0 and held_out(name, self._names.user(slot), share):
-                rows[row, out.OUTCOME] = out.HOLDOUT
 
     @cached_property
     def _closed(self) -> ClosedExamples:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from config.jit import compiled
+from flows.answers import sample_sent
+from flows.identity import Naming, is_held_out
 from flows.machine import Machine
 from flows.output import (
     BEFORE_LIVE,
@@ -10,6 +12,7 @@ from flows.output import (
     COOLED,
     EXIT,
     EXPIRED,
+    HOLDOUT,
     OFF,
     PRIORITY_TAKEN,
     RULE,
@@ -61,11 +64,11 @@ from state.texts import comes_before
 
 
 @compiled
-def decide_due(machine: Machine, slot: int, now_ms: int, offset: int) -> None:
+def decide_due(machine: Machine, naming: Naming, slot: int, now_ms: int, offset: int) -> None:
     """Decide the user's stages that are due at or before `now_ms`, in order of their places."""
     node = _first_due(machine, slot, now_ms)
     while node != 0:
-        _decide(machine, slot, node, now_ms, offset)
+        _decide(machine, naming, slot, node, now_ms, offset)
         node = _first_due(machine, slot, now_ms)
 
 
@@ -139,15 +142,21 @@ def _comes_first(machine: Machine, node: int, other: int) -> bool:
 
 
 @compiled
-def _decide(machine: Machine, slot: int, node: int, instant_ms: int, offset: int) -> None:
+def _decide(
+    machine: Machine, naming: Naming, slot: int, node: int, instant_ms: int, offset: int
+) -> None:
     if exit_rule_holds(machine, slot, node, instant_ms):
         end_instance(machine, slot, node, EXIT, instant_ms, offset)
         return
     rule_holds = read_stage(machine, slot, node, instant_ms)
     outcome = _judge(machine, slot, node, instant_ms, rule_holds)
+    if outcome == SENT and is_held_out(naming, slot, journey_of(machine.memory, node), 0):
+        outcome = HOLDOUT
     report_decision(machine, slot, node, outcome, instant_ms, offset)
-    if outcome == SENT or outcome == SHADOW:
-        _note_sent(machine, slot, node, instant_ms, outcome == SENT)
+    if outcome == SENT:
+        sample_sent(machine, naming, slot, node, instant_ms)
+    if outcome == SENT or outcome == HOLDOUT or outcome == SHADOW:
+        _note_sent(machine, slot, node, instant_ms, outcome != SHADOW)
     memory, ints = machine.memory, machine.plan.ints
     journey = ints[JOURNEYS] + journey_of(memory, node) * JOURNEY_WORDS
     if stage_of(memory, node) + 1 == ints[journey + STAGE_COUNT]:
@@ -159,7 +168,7 @@ def _decide(machine: Machine, slot: int, node: int, instant_ms: int, offset: int
 
 @compiled
 def _judge(machine: Machine, slot: int, node: int, instant_ms: int, rule_holds: bool) -> int:
-    """The first reason that applies, or SENT. The last gate, the holdout, is not in this loop."""
+    """The first reason that applies, or SENT; but for the last gate, the hold-out."""
     memory, ints = machine.memory, machine.plan.ints
     index = journey_of(memory, node)
     journey = ints[JOURNEYS] + index * JOURNEY_WORDS

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from numpy.typing import NDArray
 
 from config.schema import Config, Model
@@ -22,13 +23,15 @@ from state.example_groups import sampled_models, snapshot_features
 from state.texts import Texts, texts_of
 
 Ints = NDArray[np.int64]
+_TRIGGER = slice(out.EXAMPLE_TRIGGER, out.EXAMPLE_TRIGGER + 2)
 
 
 class ClosedExamples(Struct, frozen=True, kw_only=True):
     """Examples in order of place: (closed instant, user id, model's place in the config, sampled).
 
     model: (n,) index into the config's models. user: ids. outcome: (n,) bool. score: (n,) float64,
-    NaN where no version scored; version: then "", else 16 hex digits. tags: (n,) bits of those
+    NaN where no version scored; version: then "", else 16 hex digits. trigger: the id of the one
+    that it was taken at, "" for one of the calendar. tags: (n,) bits of those
     held. cells: (n, most) float64, the features of the row's group, NaN where missing. places: for
     each model the columns of `cells` that its program reads, in its order.
     """
@@ -39,6 +42,7 @@ class ClosedExamples(Struct, frozen=True, kw_only=True):
     closed_ms: Ints
     outcome: NDArray[np.bool_]
     score: NDArray[np.float64]
+    trigger: list[str]
     version: list[str]
     tags: Ints
     cells: NDArray[np.float64]
@@ -79,6 +83,7 @@ def closed_examples(rows: Ints, users: Texts, places: tuple[Ints, ...]) -> Close
         closed_ms=rows[:, out.EXAMPLE_CLOSED],
         outcome=rows[:, out.EXAMPLE_OUTCOME].astype(np.bool_),
         score=floats[:, out.EXAMPLE_SCORE],
+        trigger=[trigger_text(words) for words in rows[:, _TRIGGER].tolist()],
         version=[version_text(version) for version in versions.tolist()],
         tags=rows[:, out.EXAMPLE_TAGS],
         cells=floats[:, out.EXAMPLE_FEATURES :],
@@ -93,6 +98,15 @@ def version_text(version: int) -> str:
     ('', 'ffffffffffffffff', '0000000000001234')
     """
     return f"{version % 2**64:016x}" if version else ""
+
+
+def trigger_text(words: tuple[int, int]) -> str:
+    """A trigger's id as it is written, "" where there is none.
+
+    >>> trigger_text((0x0807060504030201, -1)), trigger_text((0, 0))
+    ('0102030405060708ffffffffffffffff', '')
+    """
+    return struct.pack("<qq", *words).hex() if any(words) else ""
 
 
 def in_order(rows: Ints, users: Texts) -> Ints:
@@ -134,6 +148,7 @@ def _event(
         data=Example(
             model=model.name,
             sampled_at=sampled_at,
+            trigger=examples.trigger[row] or UNSET,
             outcome=bool(examples.outcome[row]),
             score=_number(float(examples.score[row])),
             version=examples.version[row] or None,

@@ -72,7 +72,7 @@ LINE_WORDS = 4
 TRANSITION_WORDS = 5
 TURNED_USER, TURNED_TAG, TURNED_HELD, TURNED_INSTANT, TURNED_OFFSET = range(TRANSITION_WORDS)
 
-EXAMPLE_FEATURES = 8
+EXAMPLE_FEATURES = 10
 (
     EXAMPLE_USER,
     EXAMPLE_MODEL,
@@ -82,8 +82,10 @@ EXAMPLE_FEATURES = 8
     EXAMPLE_TAGS,
     EXAMPLE_VERSION,
     EXAMPLE_SCORE,
-) = range(EXAMPLE_FEATURES)
-"""Words of an example's row; the score is float64, and so are the features behind it."""
+    EXAMPLE_TRIGGER,
+) = range(EXAMPLE_FEATURES - 1)
+"""Words of an example's row; the score is float64, and so are the features behind it. A trigger's
+id takes two words."""
 
 FILLED_WORDS = 4
 FILLED_DECISIONS, FILLED_LINES, FILLED_TRANSITIONS, FILLED_EXAMPLES = range(FILLED_WORDS)

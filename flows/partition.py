@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from config.schema import Config
+from connectors.blake2b import written_hash
 from connectors.columns import Columns
 from connectors.late import Withheld
 from flows import output as out
@@ -21,6 +22,7 @@ from flows.apply import (
     set_deadlines,
     settle_users,
     withhold,
+    withhold_example,
 )
 from flows.counters import Counters, EngineSums, Tallies
 from flows.decisions import Batch, Names
@@ -144,7 +146,9 @@ class Engine:
         first = 0
         while first < len(columns.offset):
             machine = self._machine()
-            after = apply_events(machine, slots, columns, template, self._touched, first)
+            after = apply_events(
+                machine, self._names.naming(), slots, columns, template, self._touched, first
+            )
             self._empty_buffers(batch, moved=after > first)
             first = after
         self._pass_time(batch, clock_ms)
@@ -167,6 +171,10 @@ class Engine:
         journey = self._names.journey_that_sends(withheld.journey, withheld.subject.encode())
         is_known = min(slot, journey) >= 0 and withheld.instant_ms < withheld.log_ms
         machine, touched = self._machine(), self._touched
+        if slot >= 0:
+            written = withheld.trigger.encode()
+            trigger = written_hash(joined([written])[0], 0, len(written))
+            withhold_example(machine, touched, slot, trigger, withheld.log_ms)
         if is_known and withhold(machine, touched, slot, journey, withheld.instant_ms):
             self._sums.withheld[journey] += 1
             batch.withheld.append(withheld.line)
@@ -341,7 +349,8 @@ class Engine:
         self._memory = with_nodes(self._memory, NODES_MARGIN)
 
     def _pass_time(self, batch: Batch, clock_ms: int) -> None:
-        while not pass_time(self._machine(), self._touched, self._user_count(), clock_ms):
+        users, naming = self._user_count(), self._names.naming()
+        while not pass_time(self._machine(), naming, self._touched, users, clock_ms):
             self._empty_buffers(batch, moved=False)
         batch.take(self._output)
 

@@ -112,6 +112,7 @@ class _Writer(PlanList):
             (words.CATEGORY_COLUMN, "category"),
             (words.CART_COLUMN, "cart_id"),
             (words.CHANNEL_COLUMN, "channel"),
+            (words.TRIGGER_COLUMN, "trigger"),
         ):
             head[word] = self.column(name)
         self.write_columns()

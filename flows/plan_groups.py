@@ -7,7 +7,7 @@ from flows import plan_words as words
 from flows.plan_list import PlanList
 from flows.plan_scores import ScoresWriter
 from flows.scopes import with_parts
-from state.example_groups import groups_of, sampled_models, snapshot_features
+from state.example_groups import TRIGGER_WORDS, groups_of, sampled_models, snapshot_features
 
 
 def learned_from(config: Config, event: str, touched: set[int]) -> tuple[int, int]:
@@ -18,7 +18,8 @@ def learned_from(config: Config, event: str, touched: set[int]) -> tuple[int, in
             model = config.models[index]
             read = set(model.eligible.features) if model.eligible else set()
             outcomes |= int(event in model.outcome) << (words.MODEL_BITS * group + bit)
-            wakes |= bool(touched & set(with_parts(config.features, read))) << group
+            if model.every_ms and touched & set(with_parts(config.features, read)):
+                wakes |= 1 << group
     return signed(outcomes), wakes
 
 
@@ -42,6 +43,9 @@ def write_groups(config: Config, plan: PlanList, scores: ScoresWriter) -> None:
         record[words.GROUP_CELLS] = plan.listed(kept)
         record[words.GROUP_MODELS] = plan.run(sampled)
         record[words.GROUP_MODEL_COUNT] = len(models)
+        if group.channel:
+            record[words.GROUP_CHANNEL] = list(config.shop.channels).index(group.channel)
+            record[words.GROUP_TRIGGER] = group.words - TRIGGER_WORDS
         records += record
     plan.words[words.GROUPS] = plan.run(records)
     plan.words[words.GROUP_COUNT] = len(records) // words.GROUP_WORDS

@@ -19,6 +19,7 @@ CHANNELS, CHANNEL_COUNT = 13, 14
 ITEM_COLUMN, PRICE_COLUMN, QUANTITY_COLUMN, CATEGORY_COLUMN, CART_COLUMN = range(15, 20)
 CHANNEL_COLUMN = 20
 EMAIL_CHANNEL = 21
+TRIGGER_COLUMN = 22
 COLUMN_KINDS = 23
 ALL_FEATURES = 24
 LIVE_FROM = 25
@@ -136,7 +137,7 @@ STEP_WORDS = 6
 STEP_REGISTER, STEP_WORD, STEP_FIRST, STEP_SECOND, STEP_LOW, STEP_HIGH = range(STEP_WORDS)
 """The register that is computed, the word's code, the registers of its inputs, its constants."""
 
-GROUP_WORDS = 7
+GROUP_WORDS = 9
 (
     GROUP_EVERY_SECONDS,
     GROUP_NODES,
@@ -145,10 +146,13 @@ GROUP_WORDS = 7
     GROUP_CELLS,
     GROUP_MODELS,
     GROUP_MODEL_COUNT,
+    GROUP_CHANNEL,
+    GROUP_TRIGGER,
 ) = range(GROUP_WORDS)
 """Of a group of models: how many nodes a snapshot takes; the scores block of its models; lists of
 the features to be read for it and of those that it keeps, in their order; the start of its models'
-records."""
+records. Of one model that is sampled when messages are sent (GROUP_EVERY_SECONDS is 0): the
+channel, and the word of a snapshot that a trigger's id begins with; else GROUP_TRIGGER is 0."""
 MODEL_BITS = 8
 SAMPLED_WORDS = 2
 SAMPLED_INDEX, SAMPLED_WITHIN = range(SAMPLED_WORDS)

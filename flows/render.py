@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
 from config.schema import NUMBER_SCALE
-from connectors.blake2b import Hashing, blake2b, put_hash
+from connectors.blake2b import Hashing, put_hash
 from connectors.json_text import (
     Bytes,
     put_instant,
@@ -19,6 +19,7 @@ from connectors.json_text import (
     put_number,
     put_whole,
 )
+from flows.identity import ID_BYTES, Decision, Naming, hash_decision, stage_record
 from flows.interpret import compares
 from flows.output import (
     CHANNEL,
@@ -46,7 +47,6 @@ from flows.output import (
 from flows.output import ENTRY as ENTRY_WORD
 from flows.render_parts import (
     Decisions,
-    put_bytes,
     put_comma,
     put_features,
     put_name,
@@ -91,14 +91,10 @@ from flows.render_plan import (
     SCORES,
     STAGE_COMPARISON_COUNT,
     STAGE_COMPARISONS,
-    STAGE_ID,
-    STAGE_NAME,
     STAGE_OPENING,
     STAGE_PURPOSE,
-    STAGE_RECORD_WORDS,
     STAGE_SENDS,
     STAGE_TTL_MS,
-    STAGES_AT,
     SUBJECT_SUPPRESSED,
     SUBJECT_TRIGGER,
     TAG_COUNT,
@@ -114,7 +110,6 @@ from flows.render_plan import OFFSET as OFFSET_PART
 from flows.render_plan import REASON_ADDS as ADDS_PART
 from state.texts import Texts
 
-ID_BYTES = 16
 _CLOSING_BRACE = 125
 
 
@@ -132,38 +127,16 @@ def render(
 
     `names` are the tables of users and of texts.
     """
+    naming = Naming(plan, names[0], hashing, buffer)
     at = 0
     for index in range(len(order)):
         row = order[index]
-        # What the id is made of stands for a moment where the line will.
-        end = _put_identity(plan, names, decisions.rows, row, buffer, at)
-        blake2b(hashing, buffer, at, end, ID_BYTES)
+        cells = decisions.rows[row]
+        kind = ID_TRIGGER if cells[OUTCOME] == SENT else ID_SUPPRESSED
+        stage = (cells[JOURNEY], cells[STAGE], cells[KEY], cells[ENTRY_WORD])
+        hash_decision(naming, names[1], Decision(kind, cells[USER], *stage), at)
         at = _put_decision(plan, names, decisions, row, hashing, buffer, at)
         ends[index] = at
-
-
-@compiled
-def _put_identity(
-    plan: RenderPlan,
-    names: tuple[Texts, Texts],
-    rows: NDArray[np.int64],
-    row: int,
-    buffer: Bytes,
-    at: int,
-) -> int:
-    """Type, user, journey, key, entry and stage, NUL between them."""
-    users, texts = names
-    stage = _stage_of(plan, rows, row)
-    kind = ID_TRIGGER if rows[row, OUTCOME] == SENT else ID_SUPPRESSED
-    at = put_part(plan, kind, buffer, at)
-    at = put_bytes(users, rows[row, USER], buffer, at)
-    at = put_part(plan, plan.words[stage + STAGE_ID], buffer, at)
-    if rows[row, KEY] != 0:
-        at = put_bytes(texts, rows[row, KEY], buffer, at)
-    begin = at
-    at = put_instant(buffer, at, rows[row, ENTRY_WORD]) - 1
-    buffer[begin] = 0
-    return put_part(plan, plan.words[stage + STAGE_NAME], buffer, at)
 
 
 @compiled
@@ -178,7 +151,7 @@ def _put_decision(
 ) -> int:
     users, texts = names
     rows, words = decisions.rows, plan.words
-    stage = _stage_of(plan, rows, row)
+    stage = stage_record(plan, rows[row, JOURNEY], rows[row, STAGE])
     outcome = rows[row, OUTCOME]
     sent = outcome == SENT
     at = put_hash(hashing, ID_BYTES, buffer, put_part(plan, HEAD, buffer, at))
@@ -277,7 +250,8 @@ def _put_rules(
     plan: RenderPlan, texts: Texts, decisions: Decisions, row: int, buffer: Bytes, at: int
 ) -> int:
     """The comparisons of the stage's rule, each with the values of both sides."""
-    stage = _stage_of(plan, decisions.rows, row)
+    rows = decisions.rows
+    stage = stage_record(plan, rows[row, JOURNEY], rows[row, STAGE])
     trace = DECISION_WORDS + plan.words[FEATURE_COUNT]
     for index in range(plan.words[stage + STAGE_COMPARISON_COUNT]):
         record = plan.words[stage + STAGE_COMPARISONS] + index * COMPARISON_WORDS
@@ -299,9 +273,3 @@ def _put_side(texts: Texts, value: float, is_text: bool, buffer: Bytes, at: int)
     if is_text and value == value:
         return put_name(texts, int(value), buffer, at)
     return put_number(buffer, at, value)
-
-
-@inlined
-def _stage_of(plan: RenderPlan, rows: NDArray[np.int64], row: int) -> int:
-    first = plan.words[plan.words[STAGES_AT] + rows[row, JOURNEY]]
-    return int(first + rows[row, STAGE] * STAGE_RECORD_WORDS)

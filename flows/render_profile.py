@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
-from connectors.blake2b import Hashing, blake2b, hashed_share
+from connectors.blake2b import Hashing
 from connectors.json_text import Bytes, put_instant, put_null, put_raw
 from flows.features import LAST_TOUCHED, read_features
+from flows.identity import Naming, is_held_out
 from flows.machine import Machine
 from flows.output import DECISIONS_AT
 from flows.plan_words import ALL_FEATURES, ALL_SCORES, TAG_SINCE, TAG_WORDS
@@ -22,7 +23,6 @@ from flows.propensity import read_scores
 from flows.reasons import report_scores
 from flows.render_parts import (
     Decisions,
-    put_bytes,
     put_comma,
     put_features,
     put_name,
@@ -34,7 +34,6 @@ from flows.render_plan import (
     CHANNEL_COUNT,
     CHANNELS_AT,
     ENTRY,
-    JOURNEY_HASHED,
     JOURNEY_OPENING,
     JOURNEY_RECORD_WORDS,
     JOURNEY_STAGE_COUNT,
@@ -80,7 +79,6 @@ from state.memory import NEVER
 from state.seconds import instant_in
 from state.texts import Texts
 
-HOLDOUT_HASH_BYTES = 8
 _COLON, _CLOSING_BRACE = 58, 125
 
 
@@ -230,6 +228,7 @@ def _put_instances(profiles: Profiles, slot: int, buffer: Bytes, at: int) -> int
 def _put_triggers(profiles: Profiles, slot: int, buffer: Bytes, at: int) -> int:
     """The last trigger of each journey, the newest first, those of one instant by journey."""
     machine, plan = profiles.machine, profiles.plan
+    naming = Naming(plan, profiles.users, profiles.hashing, buffer)
     nodes = machine.memory.nodes
     begin = at
     node = _next_trigger(profiles, slot, 0)
@@ -247,7 +246,7 @@ def _put_triggers(profiles: Profiles, slot: int, buffer: Bytes, at: int) -> int:
             outcome = PROFILE_SHADOW
         elif withheld_at(nodes[node + GOAL_STAGE]) == nodes[node + HISTORY_SENT_AT]:
             outcome = PROFILE_TOO_LATE
-        elif _is_held_out(profiles, slot, index, buffer, at):
+        elif is_held_out(naming, slot, index, at):
             outcome = PROFILE_HOLDOUT
         at = put_part(plan, outcome, buffer, at)
         node = _next_trigger(profiles, slot, node)
@@ -276,22 +275,6 @@ def _is_newer(nodes: NDArray[np.int64], node: int, other: int) -> bool:
     if at != other_at:
         return bool(at > other_at)
     return bool(nodes[node + HISTORY_JOURNEY] < nodes[other + HISTORY_JOURNEY])
-
-
-@compiled
-def _is_held_out(profiles: Profiles, slot: int, journey: int, buffer: Bytes, at: int) -> bool:
-    """Whether a user is in a journey's hold-out (see `connectors.triggers.held_out`).
-
-    What is hashed stands for a moment where the next text will.
-    """
-    plan = profiles.plan
-    share = plan.holdouts[journey]
-    if share <= 0.0:
-        return False
-    end = put_part(plan, plan.words[_journey(plan, journey) + JOURNEY_HASHED], buffer, at)
-    end = put_bytes(profiles.users, slot, buffer, end)
-    blake2b(profiles.hashing, buffer, at, end, HOLDOUT_HASH_BYTES)
-    return bool(hashed_share(profiles.hashing) < share)
 
 
 @compiled

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from config.jit import compiled
 from connectors.blake2b import Hashing, blake2b, put_hash
 from connectors.json_text import Bytes, put_instant, put_whole
+from flows.identity import ID_BYTES
 from flows.output import TURNED_HELD, TURNED_INSTANT, TURNED_OFFSET, TURNED_TAG, TURNED_USER
-from flows.render import ID_BYTES
 from flows.render_parts import put_bytes, put_name, put_part
 from flows.render_plan import (
     HEAD,

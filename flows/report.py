@@ -14,6 +14,7 @@ from flows.output import (
     FILLED_LINES,
     FIRST_LINE,
     GOAL,
+    HOLDOUT,
     INSTANT,
     JOURNEY,
     KEY,
@@ -157,7 +158,7 @@ def report_decision(
     for index in range(VALUES - TRACE):
         output.floats[trace + index] = machine.scratch[TRACE + index]
     report_features(machine, slot, row)
-    if outcome == SENT or outcome == SHADOW:
+    if outcome == SENT or outcome == HOLDOUT or outcome == SHADOW:
         scores = plan.ints[ALL_SCORES]
         if scores != 0:
             read_scores(machine, scores, slot, instant_ms)

@@ -23,6 +23,7 @@ from flows.output import (
     EXAMPLE_SAMPLED,
     EXAMPLE_SCORE,
     EXAMPLE_TAGS,
+    EXAMPLE_TRIGGER,
     EXAMPLE_USER,
     EXAMPLE_VERSION,
     new_example,
@@ -37,6 +38,7 @@ from flows.plan_words import (
     GROUP_MODELS,
     GROUP_NODES,
     GROUP_SCORES,
+    GROUP_TRIGGER,
     GROUP_WORDS,
     GROUPS,
     MODEL_BITS,
@@ -73,7 +75,10 @@ from state.examples import (
 from state.layout import DAYS_SINCE, FEATURE_WORDS, KIND, ROW_WORDS, USER_HASH, WINDOW
 from state.layout import TAGS as HELD
 from state.memory import NEVER
-from state.rolling import latest_at
+from state.rolling import latest_at, whole_second
+
+NO_TRIGGER = (0, 0)
+"""In the place of the two words of a trigger's id where there is none; no id is like that."""
 
 
 @compiled
@@ -84,8 +89,9 @@ def learn(machine: Machine, slot: int, now_ms: int) -> None:
     user_hash = machine.memory.rows32[2 * slot * ints[ROW_WORDS] + USER_HASH]
     for group in range(ints[GROUP_COUNT]):
         record = ints[GROUPS] + group * GROUP_WORDS
-        if (now_ms // 1000 - user_hash) % ints[record + GROUP_EVERY_SECONDS] == 0:
-            _sample(machine, slot, group, now_ms)
+        every = ints[record + GROUP_EVERY_SECONDS]
+        if every != 0 and (now_ms // 1000 - user_hash) % every == 0:
+            sample(machine, slot, group, now_ms)
     plan_learning(machine, slot, now_ms)
 
 
@@ -96,7 +102,8 @@ def plan_learning(machine: Machine, slot: int, now_ms: int) -> None:
     ints = plan.ints
     first = NEVER
     for group in range(ints[GROUP_COUNT]):
-        if _may_take(machine, group, slot, now_ms):
+        every = ints[ints[GROUPS] + group * GROUP_WORDS + GROUP_EVERY_SECONDS]
+        if every != 0 and _may_take(machine, group, slot, now_ms):
             first = min(first, _next_sample_at(machine, group, slot, now_ms))
     node = first_snapshot(memory, plan, slot)
     while node != 0:
@@ -104,8 +111,7 @@ def plan_learning(machine: Machine, slot: int, now_ms: int) -> None:
         record = ints[GROUPS] + group_of(head) * GROUP_WORDS
         for model in range(ints[record + GROUP_MODEL_COUNT]):
             if open_bits(head) >> model & 1:
-                sampled = ints[record + GROUP_MODELS] + model * SAMPLED_WORDS
-                first = min(first, sampled_at(head) + ints[sampled + SAMPLED_WITHIN])
+                first = min(first, closes_at(ints, head, model))
         node = memory.nodes[last_node(memory, node, ints[record + GROUP_NODES])]
     set_learn_at(memory, plan, slot, first)
 
@@ -122,10 +128,13 @@ def wake(machine: Machine, groups: int, slot: int, now_ms: int) -> None:
 
 
 @compiled
-def note_outcome(machine: Machine, outcomes: int, slot: int, at_ms: int) -> None:
+def note_outcome(
+    machine: Machine, outcomes: int, slot: int, at_ms: int, named: tuple[int, int]
+) -> None:
     """An event at `at_ms` is the outcome of these models: a byte of bits per group.
 
-    It counts for what was sampled before it and is still open: that closes later than `at_ms`.
+    It counts for what was sampled before it and is still open; for a message, if the event names
+    its trigger (see `trigger_of`) and came in time.
     """
     memory, plan = machine.memory, machine.plan
     ints = plan.ints
@@ -133,11 +142,33 @@ def note_outcome(machine: Machine, outcomes: int, slot: int, at_ms: int) -> None
     while node != 0:
         head = memory.nodes[node + SNAPSHOT_HEAD]
         group = group_of(head)
+        record = ints[GROUPS] + group * GROUP_WORDS
+        came = outcomes >> (MODEL_BITS * group) & open_bits(head)
+        if ints[record + GROUP_TRIGGER] != 0 and came != 0:
+            # It may close up to a second after its time is over, as nothing of the calendar does.
+            until_ms = sampled_at(head) + ints[ints[record + GROUP_MODELS] + SAMPLED_WITHIN]
+            came = came if at_ms <= until_ms and trigger_of(machine, node) == named else 0
         if at_ms > sampled_at(head):
-            came = outcomes >> (MODEL_BITS * group) & open_bits(head)
             memory.nodes[node + SNAPSHOT_HEAD] = head | came << OUTCOME_SHIFT
-        count = ints[ints[GROUPS] + group * GROUP_WORDS + GROUP_NODES]
-        node = memory.nodes[last_node(memory, node, count)]
+        node = memory.nodes[last_node(memory, node, ints[record + GROUP_NODES])]
+
+
+@inlined
+def trigger_of(machine: Machine, snapshot: int) -> tuple[int, int]:
+    """Of a snapshot that was taken when a message was sent: the words of its trigger's id."""
+    memory, ints = machine.memory, machine.plan.ints
+    group = group_of(memory.nodes[snapshot + SNAPSHOT_HEAD])
+    word = ints[ints[GROUPS] + group * GROUP_WORDS + GROUP_TRIGGER]
+    first, second = word_at(memory, snapshot, word), word_at(memory, snapshot, word + 1)
+    return memory.nodes[first], memory.nodes[second]
+
+
+@inlined
+def closes_at(ints: NDArray[np.int64], head: int, model: int) -> int:
+    """When the example of a snapshot closes for a model of its group: at a whole second."""
+    models = ints[ints[GROUPS] + group_of(head) * GROUP_WORDS + GROUP_MODELS]
+    within_ms = ints[models + model * SAMPLED_WORDS + SAMPLED_WITHIN]
+    return whole_second(sampled_at(head) + within_ms)
 
 
 @inlined
@@ -188,8 +219,11 @@ def _time_turns(machine: Machine, rule: int, slot: int, now_ms: int) -> bool:
 
 
 @compiled
-def _sample(machine: Machine, slot: int, group: int, now_ms: int) -> None:
-    """Keep what the user is like at `now_ms` for the models of a group that take the user."""
+def sample(machine: Machine, slot: int, group: int, now_ms: int) -> int:
+    """Keep what the user is like at `now_ms` for the models of a group that take the user.
+
+    The first node of the snapshot, 0 where none of them does.
+    """
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     ints = plan.ints
     record = ints[GROUPS] + group * GROUP_WORDS
@@ -200,7 +234,7 @@ def _sample(machine: Machine, slot: int, group: int, now_ms: int) -> None:
         if has_score(plan, scratch, _model_record(ints, record, model)):
             taken |= 1 << model
     if taken == 0:
-        return
+        return 0
     read_features(memory, plan, ints[record + GROUP_FEATURES], slot, now_ms, LAST_TOUCHED, scratch)
     node = add_snapshot(memory, plan, slot, ints[record + GROUP_NODES])
     memory.nodes[node + SNAPSHOT_HEAD] = head_of(now_ms, group, taken)
@@ -211,6 +245,7 @@ def _sample(machine: Machine, slot: int, group: int, now_ms: int) -> None:
     for cell in range(ints[cells]):
         at = cell_at(memory, node, models, models + cell)
         memory.node_cells[at] = scratch[VALUES + ints[cells + 1 + cell]]
+    return node
 
 
 @compiled
@@ -241,8 +276,7 @@ def _close(machine: Machine, slot: int, now_ms: int) -> None:
         following = nodes[last]
         for model in range(ints[record + GROUP_MODEL_COUNT]):
             head = nodes[node + SNAPSHOT_HEAD]
-            within_ms = ints[ints[record + GROUP_MODELS] + model * SAMPLED_WORDS + SAMPLED_WITHIN]
-            if open_bits(head) >> model & 1 and sampled_at(head) + within_ms <= now_ms:
+            if open_bits(head) >> model & 1 and closes_at(ints, head, model) <= now_ms:
                 _report(machine, slot, node, model, now_ms)
                 nodes[node + SNAPSHOT_HEAD] = head & ~(1 << model)
         if open_bits(nodes[node + SNAPSHOT_HEAD]) == 0:
@@ -271,6 +305,9 @@ def _report(machine: Machine, slot: int, node: int, model: int, now_ms: int) -> 
     words[row + EXAMPLE_VERSION] = memory.nodes[word_at(memory, node, VERSIONS + model)]
     score_at = cell_at(memory, node, models, model)
     output.floats[row + EXAMPLE_SCORE] = memory.node_cells[score_at]
+    sent = ints[record + GROUP_TRIGGER] != 0
+    trigger = trigger_of(machine, node) if sent else NO_TRIGGER
+    words[row + EXAMPLE_TRIGGER], words[row + EXAMPLE_TRIGGER + 1] = trigger
     for cell in range(ints[ints[record + GROUP_CELLS]]):
         at = cell_at(memory, node, models, models + cell)
         output.floats[row + EXAMPLE_FEATURES + cell] = memory.node_cells[at]

@@ -1,8 +1,8 @@
 """Open examples of one shape made into those of another: by model, feature and tag.
 
-A model's examples go on where outcome, `within` and `every` are what they were and the snapshots
-have all that it reads now, by the same definitions. Else they are dropped: a snapshot cannot be
-taken again.
+A model's examples go on where outcome, `within` and `every` (or `channel`) are what they were and
+the snapshots have all that it reads now, by the same definitions. Else they are dropped: a snapshot
+cannot be taken again.
 """
 
 from __future__ import annotations
@@ -14,8 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from state.example_groups import SNAPSHOT_WORDS, ExampleGroup, SampledModel
-from state.examples import GROUP_SHIFT, MODEL_BITS, OUTCOME_SHIFT, SECOND_SHIFT, SNAPSHOT_HEAD
+from state.example_groups import SNAPSHOT_WORDS, TRIGGER_WORDS, ExampleGroup, SampledModel
+from state.examples import (
+    GROUP_BITS,
+    GROUP_SHIFT,
+    INSTANT_SHIFT,
+    MODEL_BITS,
+    OUTCOME_SHIFT,
+    SNAPSHOT_HEAD,
+)
 from state.layout import EXAMPLES_HEAD
 from state.memory import NODE_WORDS, NODES_MADE, Memory, with_nodes
 
@@ -53,12 +60,12 @@ def convert_examples(
     now.
     """
     heads = memory.rows32.reshape(-1, 2 * row_words)[:, EXAMPLES_HEAD]
-    numbers = {group.every_ms: index for index, group in enumerate(between.new)}
+    numbers = {group.key: index for index, group in enumerate(between.new)}
     dropped: Counter[str] = Counter()
     moved: dict[int, Snapshots] = {}
     for index, found in enumerate(_found(memory.nodes, heads, between.old)):
         group = between.old[index]
-        number = numbers.get(group.every_ms, -1)
+        number = numbers.get(group.key, -1)
         ways = _model_ways(group, between.new[number]) if number >= 0 else {}
         dropped.update(_dropped(found, group, ways))
         if ways:
@@ -87,12 +94,12 @@ def _found(
     for rank, (rows, at) in enumerate(walked(nodes, heads)):
         begins = left[rows] == 0
         first, of = at[begins], rows[begins]
-        left[of] = sizes[nodes[first + SNAPSHOT_HEAD] >> GROUP_SHIFT & MODEL_BITS]
+        left[of] = sizes[nodes[first + SNAPSHOT_HEAD] >> GROUP_SHIFT & GROUP_BITS]
         left[rows] -= 1
         steps.append((of, np.full(len(of), rank), first))
     nothing = [np.zeros(0, np.int64)] * 3
     rows, ranks, starts = (np.concatenate(each) for each in zip(nothing, *steps, strict=True))
-    of_group = nodes[starts + SNAPSHOT_HEAD] >> GROUP_SHIFT & MODEL_BITS
+    of_group = nodes[starts + SNAPSHOT_HEAD] >> GROUP_SHIFT & GROUP_BITS
     return [
         Snapshots(rows[own], ranks[own], _words(nodes, starts[own], group))
         for index, group in enumerate(groups)
@@ -144,7 +151,7 @@ def _moved(
     cells = _cells(words, new)
     cells[:, : len(new.models) + len(new.features)] = np.nan
     before, heads = _cells(found.words, old), found.words[:, _HEAD]
-    words[:, _HEAD] = heads >> SECOND_SHIFT << SECOND_SHIFT | number << GROUP_SHIFT
+    words[:, _HEAD] = heads >> INSTANT_SHIFT << INSTANT_SHIFT | number << GROUP_SHIFT
     words[:, _TAGS] = between.tags(found.words[:, _TAGS])
     for place, after in ways.items():
         words[:, _HEAD] |= (heads >> place & 1) << after
@@ -155,6 +162,8 @@ def _moved(
     for index, feature in enumerate(new.features):
         if feature in kept:
             cells[:, len(new.models) + index] = before[:, kept[feature]]
+    if new.channel:
+        words[:, -TRIGGER_WORDS:] = found.words[:, -TRIGGER_WORDS:]
     is_open = words[:, _HEAD] & MODEL_BITS != 0
     return Snapshots(found.rows[is_open], found.ranks[is_open], words[is_open])
 

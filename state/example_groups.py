@@ -2,7 +2,9 @@
 
 Models that are sampled equally often are sampled at the same instants, so one snapshot serves them
 all: its head, the tags held, and for each model the version that scored; then float32 cells, the
-score of each model and the group's features. What its words mean is in `state.examples`.
+score of each model and the group's features. A model that is sampled when messages are sent is a
+group of its own, whose snapshots end with the trigger's id. What the words mean is in
+`state.examples`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from state.memory import NODE_WORDS
 
 SNAPSHOT_WORDS = 2
 """Of every snapshot: its head and the tags held."""
+
+TRIGGER_WORDS = 2
+"""Of a snapshot that was taken when a message was sent: its trigger's id."""
 
 NODE_BYTES = 8 * NODE_WORDS
 
@@ -41,9 +46,13 @@ class SampledModel(Struct, frozen=True, kw_only=True):
 
 
 class ExampleGroup(Struct, frozen=True, kw_only=True):
-    """Models that are sampled every `every_ms`, in the order of the config, and what they read."""
+    """Models that are sampled every `every_ms`, in the order of the config, and what they read.
+
+    Or one model, where that is 0: at each trigger sent by `channel`.
+    """
 
     every_ms: int
+    channel: str = ""
     models: tuple[SampledModel, ...]
     features: tuple[SnapshotFeature, ...]
 
@@ -51,7 +60,8 @@ class ExampleGroup(Struct, frozen=True, kw_only=True):
     def words(self) -> int:
         """Words of a snapshot."""
         cells = len(self.models) + len(self.features)
-        return SNAPSHOT_WORDS + len(self.models) + (cells + 1) // 2
+        trigger = TRIGGER_WORDS if self.channel else 0
+        return SNAPSHOT_WORDS + len(self.models) + (cells + 1) // 2 + trigger
 
     @property
     def nodes(self) -> int:
@@ -61,19 +71,27 @@ class ExampleGroup(Struct, frozen=True, kw_only=True):
     @property
     def open_max(self) -> int:
         """How many snapshots of a user are open at once."""
+        if self.channel:
+            return OPEN_EXAMPLES_MAX
         within_ms = max(model.within_ms for model in self.models)
         return min(-(-within_ms // self.every_ms), OPEN_EXAMPLES_MAX)
 
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """What two groups of different configs that are sampled at the same instants share."""
+        return self.every_ms, self.channel, self.models[0].name if self.channel else ""
+
 
 def sampled_models(config: Config) -> list[list[int]]:
-    """The indices of the models that are sampled by the calendar, group by group.
+    """The indices of the models that are sampled together, group by group.
 
     A complement has no examples of its own.
     """
-    groups: dict[int, list[int]] = {}
+    groups: dict[tuple[int, str], list[int]] = {}
     for index, model in enumerate(config.models):
-        if model.every_ms and not model.complement:
-            groups.setdefault(model.every_ms, []).append(index)
+        if not model.complement:
+            alone = model.name if model.channel else ""
+            groups.setdefault((model.every_ms, alone), []).append(index)
     return list(groups.values())
 
 
@@ -93,6 +111,7 @@ def groups_of(config: Config) -> tuple[ExampleGroup, ...]:
 def _group(models: Sequence[Model], config: Config) -> ExampleGroup:
     return ExampleGroup(
         every_ms=models[0].every_ms,
+        channel=models[0].channel,
         models=tuple(
             SampledModel(
                 name=model.name,

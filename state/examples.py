@@ -4,7 +4,8 @@ They are a list of nodes behind EXAMPLES_HEAD in the order of sampling; a snapsh
 in a row as its group takes (`state.example_groups`). Its words, counted over its nodes without
 their links: the head (sampled at, group, bits of the models whose outcome came and of those that
 are open), the tags held, the version that scored of each model; then float32 cells, two a word: the
-score of each model and the features, NaN where there is none.
+score of each model and the features, NaN where there is none. One that was taken when a message was
+sent ends with the two words of its trigger's id.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ SNAPSHOT_HEAD, SNAPSHOT_TAGS = 1, 2
 VERSIONS = 2
 """The word that the first model's version stands in, as `word_at` counts them."""
 
-OUTCOME_SHIFT, GROUP_SHIFT, SECOND_SHIFT = 8, 16, 24
-MODEL_BITS = 0xFF
+OUTCOME_SHIFT, GROUP_SHIFT, INSTANT_SHIFT = 8, 16, 20
+MODEL_BITS, GROUP_BITS = 0xFF, 0xF
 _WORDS = NODE_WORDS - 1
 
 
@@ -29,23 +30,23 @@ _WORDS = NODE_WORDS - 1
 def head_of(sampled_ms: int, group: int, is_open: int) -> int:
     """The head of a new snapshot; `is_open` has a bit of each model that takes it.
 
-    >>> head = head_of(1_767_225_600_000, 3, 0b101)
+    >>> head = head_of(1_767_225_600_123, 3, 0b101)
     >>> sampled_at(head), group_of(head), outcome_bits(head), open_bits(head)
-    (1767225600000, 3, 0, 5)
+    (1767225600123, 3, 0, 5)
     """
-    return sampled_ms // 1000 << SECOND_SHIFT | group << GROUP_SHIFT | is_open
+    return sampled_ms << INSTANT_SHIFT | group << GROUP_SHIFT | is_open
 
 
 @inlined
 def sampled_at(head: int) -> int:
     """The instant (ms) of a snapshot."""
-    return int((head >> SECOND_SHIFT) * 1000)
+    return int(head >> INSTANT_SHIFT)
 
 
 @inlined
 def group_of(head: int) -> int:
     """The index of a snapshot's group."""
-    return int(head >> GROUP_SHIFT & MODEL_BITS)
+    return int(head >> GROUP_SHIFT & GROUP_BITS)
 
 
 @inlined

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.jit import compiled, inlined
-from config.limits import JOURNEYS_MAX
+from config.limits import JOURNEYS_MAX, MODELS_MAX
 
 NEVER = 2**62
 NODE_WORDS = 8
@@ -28,10 +28,12 @@ DUPLICATES = 6
 LATE = 7
 LAST_INSTANT = 8
 JOURNEY_TALLIES = 16
+MODEL_TALLIES = JOURNEY_TALLIES + 2 * JOURNEYS_MAX
 """The pool's first words: its free list and counters; from JOURNEY_TALLIES on two words per journey
-(instances opened, stages scheduled). Nodes come behind them, so that index 0 is none."""
+(instances opened, stages scheduled), from MODEL_TALLIES on one per model (examples not taken, as
+too many were open). Nodes come behind them, so that index 0 is none."""
 
-HEAD_NODES = (JOURNEY_TALLIES + 2 * JOURNEYS_MAX) // NODE_WORDS + 1
+HEAD_NODES = (MODEL_TALLIES + MODELS_MAX) // NODE_WORDS + 1
 
 
 class Memory(NamedTuple):

@@ -118,6 +118,7 @@ def notice_of(withheld: late.Withheld) -> Withheld:
         offset=withheld.offset,
         log_ms=withheld.log_ms,
         user=withheld.subject,
+        trigger=withheld.trigger,
         journey=withheld.journey,
         instant_ms=withheld.instant_ms,
         suppressed=json.loads(withheld.line),

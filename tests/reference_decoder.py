@@ -50,6 +50,7 @@ class Withheld(NamedTuple):
     offset: int
     log_ms: int
     user: str
+    trigger: str
     journey: str
     instant_ms: int
     suppressed: dict[str, object]
@@ -199,12 +200,13 @@ def note_withheld(line: bytes, offset: int, outcome: Outcome) -> None:
     match json.loads(line):
         case {
             "subject": str(user),
-            "id": str(),
+            "id": str(trigger),
             "suppressed": {"time": str(time), "data": {"journey": str(journey)}} as suppressed,
         } if ZONED.fullmatch(time):
             instant_ms = instant(time)
             if instant_ms is not None and 0 <= instant_ms < FAR_MS:
-                notice = (offset, outcome.clock_ms, user, journey, instant_ms, suppressed)
+                where = (offset, outcome.clock_ms)
+                notice = (*where, user, trigger, journey, instant_ms, suppressed)
                 outcome.withheld.append(Withheld(*notice))
                 return
     outcome.dead_letters.append((offset, "bad_control"))

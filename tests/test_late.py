@@ -48,6 +48,7 @@ def test_what_went_out_for_a_late_trigger_is_read_back_from_the_log() -> None:
     assert json.loads(note.value)["id"] == "326871e24d2113c71af831e8de4a1cfd"
     assert read_withheld(control_record(note.value)) == Withheld(
         subject="ada",
+        trigger="326871e24d2113c71af831e8de4a1cfd",
         journey="cart",
         instant_ms=DECIDED_MS,
         line=suppressed.value,
