@@ -41,6 +41,9 @@ fields = { order = "order_id", amount = "total", cart_id = "cart_id", lines = "p
 ["Order Refunded"]
 fields = { order = "order_id", amount = "total" }
 ["Email Opened"]
+fields = { trigger = "trigger_id" }
+["Email Link Clicked"]
+fields = { trigger = "trigger_id" }
 """
 PLAIN = {"cart_value": 'kind = "cart"\nof = "value"', "cart_items": 'kind = "cart"\nof = "items"'}
 
