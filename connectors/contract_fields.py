@@ -191,6 +191,10 @@ FIELDS: dict[type[Struct], dict[str, Field]] = {
             "When the user was sampled; `time` is when the example closed: the model's `within` "
             "later."
         ),
+        "trigger": _field(
+            "Of a model with a `channel`: the trigger at which the user was sampled.",
+            pattern="^[0-9a-f]{32}$",
+        ),
         "outcome": _field(
             "Whether an outcome of the model happened after `sampled_at` and was recorded before "
             "the example closed."

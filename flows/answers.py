@@ -38,6 +38,7 @@ from state.examples import (
 )
 from state.instances import INSTANCE_ENTRY, INSTANCE_KEY, journey_of, stage_of
 from state.memory import MODEL_TALLIES
+from state.texts import joined
 
 
 @compiled
@@ -70,6 +71,12 @@ def sample_sent(machine: Machine, naming: Naming, slot: int, node: int, now_ms: 
         closing_ms = closes_at(ints, memory.nodes[snapshot + SNAPSHOT_HEAD], 0)
         first = min(closing_ms, learn_at(memory, machine.plan, slot))
         set_learn_at(memory, machine.plan, slot, first)
+
+
+def id_words(trigger: str) -> tuple[int, int]:
+    """The two words of a trigger's id, NO_TRIGGER for a text that is none."""
+    written = trigger.encode()
+    return written_hash(joined([written])[0], 0, len(written))
 
 
 @inlined

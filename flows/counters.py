@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from config.schema import Config
 from connectors.late import TOO_LATE
 from flows import output as out
-from state.memory import DUPLICATES, EVENTS_APPLIED, JOURNEY_TALLIES, LATE
+from state.memory import DUPLICATES, EVENTS_APPLIED, JOURNEY_TALLIES, LATE, MODEL_TALLIES
 
 
 class JourneyCounters(Struct, frozen=True, kw_only=True):
@@ -37,10 +37,14 @@ class JourneyCounters(Struct, frozen=True, kw_only=True):
 
 
 class ExampleCounters(Struct, frozen=True, kw_only=True):
-    """A model's examples: how many have closed, and for how many of them its outcome came."""
+    """A model's examples: how many have closed, and for how many of them its outcome came.
+
+    skipped: messages at which none was taken, as too many of the user's were open.
+    """
 
     closed: int
     outcomes: int
+    skipped: int
 
 
 class Counters(Struct, frozen=True, kw_only=True):
@@ -121,10 +125,12 @@ class EngineSums:
                 for at, tag in enumerate(self._config.tags)
             },
             examples={
-                model.name: ExampleCounters(closed=closed, outcomes=outcomes)
-                for model, (closed, outcomes) in zip(
-                    self._config.models, self.examples.tolist(), strict=True
+                model.name: ExampleCounters(
+                    closed=int(self.examples[index, 0]),
+                    outcomes=int(self.examples[index, 1]),
+                    skipped=int(nodes[MODEL_TALLIES + index]),
                 )
+                for index, model in enumerate(self._config.models)
                 if not model.complement
             },
         )
@@ -164,12 +170,16 @@ def joined(before: Counters, after: Counters) -> Counters:
 
 def example_sums(parts: Iterable[Mapping[str, ExampleCounters]]) -> dict[str, ExampleCounters]:
     """Sums over partitions, or over configs that were in force one after the other."""
-    closed, outcomes = Counter[str](), Counter[str]()
-    for part in parts:
-        for name, one in part.items():
-            closed[name] += one.closed
-            outcomes[name] += one.outcomes
-    return {name: ExampleCounters(closed=closed[name], outcomes=outcomes[name]) for name in closed}
+    sums: dict[str, ExampleCounters] = {}
+    nothing = ExampleCounters(closed=0, outcomes=0, skipped=0)
+    for name, one in (pair for part in parts for pair in part.items()):
+        before = sums.get(name, nothing)
+        sums[name] = ExampleCounters(
+            closed=before.closed + one.closed,
+            outcomes=before.outcomes + one.outcomes,
+            skipped=before.skipped + one.skipped,
+        )
+    return sums
 
 
 def _joined(before: JourneyCounters, after: JourneyCounters) -> JourneyCounters:

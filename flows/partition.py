@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from config.schema import Config
-from connectors.blake2b import written_hash
 from connectors.columns import Columns
 from connectors.late import Withheld
 from flows import output as out
+from flows.answers import id_words
 from flows.apply import (
     NODES_MARGIN,
     apply_events,
@@ -132,23 +132,19 @@ class Engine:
         """
         self._make_room(columns)
         batch = Batch(self._names)
-        if self._has_new_rules:
-            self._settle_everybody(batch)
+        self._settle_by_new_rules(batch)
         columns = columns._replace(
             user_hash=columns.user_hash.view(np.int64),
             message_hash=columns.message_hash.view(np.int64),
         )
         slots = np.zeros(len(columns.offset), np.int64)
-        user_hash = columns.user_hash.view(np.int64)
-        strings = (user_hash, columns.user_start, columns.user_length)
+        strings = (columns.user_hash.view(np.int64), columns.user_start, columns.user_length)
         find_all(self._users, columns.data, strings, slots)
         template = self._made.layout.template
         first = 0
         while first < len(columns.offset):
-            machine = self._machine()
-            after = apply_events(
-                machine, self._names.naming(), slots, columns, template, self._touched, first
-            )
+            machine, naming = self._machine(), self._names.naming()
+            after = apply_events(machine, naming, slots, columns, template, self._touched, first)
             self._empty_buffers(batch, moved=after > first)
             first = after
         self._pass_time(batch, clock_ms)
@@ -162,8 +158,7 @@ class Engine:
         of (any more) is passed over; else `Batch.withheld` has the stage's line.
         """
         batch = Batch(self._names)
-        if self._has_new_rules:
-            self._settle_everybody(batch)
+        self._settle_by_new_rules(batch)
         self._pass_time(batch, withheld.log_ms)
         self._advance(withheld.log_ms, withheld.offset + 1)
         counted = self._counted(batch)
@@ -172,9 +167,7 @@ class Engine:
         is_known = min(slot, journey) >= 0 and withheld.instant_ms < withheld.log_ms
         machine, touched = self._machine(), self._touched
         if slot >= 0:
-            written = withheld.trigger.encode()
-            trigger = written_hash(joined([written])[0], 0, len(written))
-            withhold_example(machine, touched, slot, trigger, withheld.log_ms)
+            withhold_example(machine, touched, slot, id_words(withheld.trigger), withheld.log_ms)
         if is_known and withhold(machine, touched, slot, journey, withheld.instant_ms):
             self._sums.withheld[journey] += 1
             batch.withheld.append(withheld.line)
@@ -188,8 +181,7 @@ class Engine:
         self._memory.rows32.reshape(-1, 2 * self._made.layout.words)[:, LEARN_AT] = NO_SECOND
         set_deadlines(self._machine(), self._user_count())
         batch = Batch(self._names)
-        if self._has_new_rules:
-            self._settle_everybody(batch)
+        self._settle_by_new_rules(batch)
         self._memory.nodes[LAST_INSTANT] = self.checkpoint.clock_ms
         self._made.plan.ints[DRAINING] = 1
         self._pass_time(batch, self.checkpoint.clock_ms + DRAIN_MS)
@@ -349,8 +341,8 @@ class Engine:
         self._memory = with_nodes(self._memory, NODES_MARGIN)
 
     def _pass_time(self, batch: Batch, clock_ms: int) -> None:
-        users, naming = self._user_count(), self._names.naming()
-        while not pass_time(self._machine(), naming, self._touched, users, clock_ms):
+        touched, users, naming = self._touched, self._user_count(), self._names.naming()
+        while not pass_time(self._machine(), naming, touched, users, clock_ms):
             self._empty_buffers(batch, moved=False)
         batch.take(self._output)
 
@@ -395,12 +387,13 @@ class Engine:
         # Its version stays the stored one until everybody's tags are settled by the new rules.
         self.checkpoint = replace(checkpoint, layout=self.checkpoint.layout)
 
-    def _settle_everybody(self, batch: Batch) -> None:
-        """Other rules than before are in force: tags are held by them, and no journey opens."""
-        done, users = 0, self._user_count()
+    def _settle_by_new_rules(self, batch: Batch) -> None:
+        """If other rules than before are in force: tags are held by them; no journey opens."""
+        if not self._has_new_rules:
+            return
+        done, users, now_ms = 0, self._user_count(), self.checkpoint.clock_ms
         while done < users:
-            machine, clock_ms = self._machine(), self.checkpoint.clock_ms
-            after = settle_users(machine, self._touched, done, users, clock_ms)
+            after = settle_users(self._machine(), self._touched, done, users, now_ms)
             self._empty_buffers(batch, moved=after > done)
             done = after
         self._has_new_rules = False

@@ -1,4 +1,4 @@
-"""Examples of messages: taken at each trigger of a channel, labelled by the answers that name it."""
+"""Examples of messages: taken at each trigger of a channel, labelled by what answers it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from connectors.log import ControlRecord
 from connectors.triggers import instant_ms, instant_text
 from flows.partition import Engine
 from state.store import MemoryStore
-from tests.oracle_profile import Document
 from tests.running import documents, stretches
 from tests.sampling import DAY_MS, START_MS, WEEK, event, order, tick, write_shop
 
 HOUR_MS = 3_600_000
+Told = dict[str, Any]
 ADDED_MS = START_MS + DAY_MS
 RESPONSE = 'outcome = ["Email Opened", "Email Link Clicked"]\nwithin = "2d"\nchannel = "email"'
 CART = """
@@ -62,7 +62,7 @@ def write_cart_shop(
 
 
 def added(received_ms: int, cart: str = "c1", **more: Any) -> bytes:
-    properties = {"product_id": "p", "price": 5.0, "quantity": 1, "cart_id": cart}
+    properties: dict[str, Any] = {"product_id": "p", "price": 5.0, "quantity": 1, "cart_id": cart}
     return event("Product Added", received_ms, **properties | more)
 
 
@@ -72,11 +72,11 @@ def answer(received_ms: int, trigger: str, name: str = "Email Opened", **more: A
 
 def play(
     config: Config, lines: Sequence[bytes], *, engine: Engine | None = None, batch: int = 1000
-) -> tuple[list[Document], list[Document]]:
+) -> tuple[list[Told], list[Told]]:
     """The triggers of a log and the examples that close."""
     engine = engine or Engine(config)
-    sent: list[Document] = []
-    found: list[Document] = []
+    sent: list[Told] = []
+    found: list[Told] = []
     for stretch in stretches(config, list(lines), batch):
         done = engine.process(
             stretch.columns, clock_ms=stretch.clock_ms, next_offset=stretch.next_offset
@@ -228,7 +228,7 @@ def test_a_sixth_message_is_not_taken_while_five_are_open(tmp_path: Path) -> Non
     assert len(play(config, again, engine=engine)[1]) == 2
 
 
-def withheld(trigger: Document, log_ms: int) -> Withheld:
+def withheld(trigger: Told, log_ms: int) -> Withheld:
     """What the log says of a trigger that was not sent."""
     note = {
         "control": "withheld",
@@ -274,7 +274,7 @@ def random_log(random: Random, config: Config) -> Iterator[bytes]:
     """A month of three users who answer some of what is sent to them, twice at times, or late."""
     engine = Engine(config)
     at_ms = START_MS
-    sent: list[Document] = []
+    sent: list[Told] = []
     while at_ms < START_MS + 30 * DAY_MS:
         at_ms += random.randrange(1, DAY_MS // 2)
         user = random.choice(("ann", "ben", "cleo"))
@@ -304,7 +304,7 @@ def test_cutting_a_log_into_batches_or_engines_changes_no_example(
     assert {one["data"]["model"] for one in whole} == {*models}
     assert play(config, lines, batch=1)[1] == whole
     store, engine = MemoryStore(), Engine(config)
-    resumed: list[Document] = []
+    resumed: list[Told] = []
     for stretch in stretches(config, lines, 1):
         done = engine.process(
             stretch.columns, clock_ms=stretch.clock_ms, next_offset=stretch.next_offset
