@@ -23,6 +23,7 @@ from tests.oracle_features import (
 from tests.oracle_outputs import profile_document, transition
 from tests.oracle_profile import Document, Ledger, Moment, Profile, World
 from tests.oracle_rules import Thresholds, names_read
+from tests.oracle_scores import BEHIND_ALL, Models, instants_of
 from tests.oracle_tags import settle
 from tests.reference_decoder import Event, Withheld
 
@@ -36,13 +37,15 @@ def run(
     clock_ms: int,
     thresholds: Thresholds,
     withheld: Sequence[Withheld] = (),
+    models: Models | None = None,
 ) -> World:
     """What comes of a log: `events` in log order, then time passing up to `clock_ms`.
 
     `thresholds` are those of the config's own files (`thresholds_of`). `withheld`: what records in
-    between say was not sent.
+    between say was not sent. `models` (none): those of the config, and their versions.
     """
     ledger = Ledger()
+    models = models or Models(config, thresholds, {})
     finals: list[Moment] = []
     known = {event.user for event in events}
     of_users: list[Event | Withheld] = [*events]
@@ -50,7 +53,7 @@ def run(
     of_users.sort(key=lambda record: (record.user.encode(), record.offset))
     for user, own in groupby(of_users, key=lambda record: record.user):
         profile = Profile(user)
-        final = Moment(config, thresholds, profile, ledger, clock_ms)
+        final = Moment(config, thresholds, models, profile, ledger, clock_ms)
         for record in own:
             at_record = final._replace(instant_ms=record.log_ms)
             if isinstance(record, Event):
@@ -59,7 +62,7 @@ def run(
                 advance(at_record)
                 journeys.withhold(at_record, record)
         advance(final)
-        finals.append(final)
+        finals.append(final._replace(offset=BEHIND_ALL))
     return World(
         decisions=[document for _, document in sorted(ledger.decisions, key=lambda pair: pair[0])],
         transitions=[
@@ -83,6 +86,7 @@ def apply(moment: Moment) -> None:
     profile.looked_ms = event.log_ms
     moment.ledger.late += take(moment, event)
     take_consent(moment, event)
+    look(moment)
     gained = settle_tags(moment)
     journeys.note_goals(moment)
     journeys.exit_by_event(moment)
@@ -116,10 +120,19 @@ def take_consent(moment: Moment, event: Event) -> None:
                 (closed.add if wish else closed.discard)(channel)
 
 
+def look(moment: Moment) -> None:
+    """Takes anew the scores that tags see, where it is time for it."""
+    models, event, profile = moment.models, moment.event, moment.profile
+    for name in models.learned:
+        is_due = len(profile.message_ids) == 1 or event is None or event.name in models.events[name]
+        if models.read_by_tags and is_due:
+            profile.scores[name] = models.score(name, moment.reading(), moment.offset).value
+
+
 def settle_tags(moment: Moment) -> set[str]:
     """Settles the tags; gives the names of those gained."""
     tags = moment.profile.tags
-    turned = settle(moment.config, moment.thresholds, tags, moment.reading())
+    turned = settle(moment.config, moment.thresholds, tags, moment.reading_of_tags())
     for index, gained in turned:
         moment.ledger.transitions.append(transition(moment, index, gained))
     return {moment.config.tags[index].name for index, gained in turned if gained}
@@ -128,7 +141,8 @@ def settle_tags(moment: Moment) -> set[str]:
 def advance(moment: Moment) -> None:
     """Settles and decides all that time alone brings up to the moment's instant."""
     profile = moment.profile
-    seconds = sorted(turning_seconds(moment))
+    looks = daily_looks(moment)
+    seconds = sorted({*turning_seconds(moment), *looks})
     while True:
         dues = [one.due_ms for one in profile.instances if one.due_ms is not None]
         kept = profile.tags.kept_until_ms.values()
@@ -137,8 +151,17 @@ def advance(moment: Moment) -> None:
             return
         profile.looked_ms = min(ahead)
         at_second = moment._replace(instant_ms=profile.looked_ms)
+        if profile.looked_ms in looks:
+            look(at_second)
         journeys.enter(at_second, settle_tags(at_second))
         journeys.decide_due(at_second)
+
+
+def daily_looks(moment: Moment) -> Sequence[int]:
+    """The user's second of each day, where a tag's rule reads a propensity."""
+    if not moment.models.read_by_tags:
+        return ()
+    return instants_of(moment.profile.user, DAY_MS, moment.profile.looked_ms, moment.instant_ms)
 
 
 def turning_seconds(moment: Moment) -> Iterator[int]:

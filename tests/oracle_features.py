@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from config.schema import Config, Feature, Field
 from tests.oracle_carts import Carts
@@ -14,6 +14,7 @@ DAY_MS = 86_400_000
 SECOND_MS = 1_000
 DISTINCT_MAX = 32
 WINDOWED = ("count", "sum", "distinct", "sessions")
+PROPENSITY = "propensity."
 
 
 class Fact(NamedTuple):
@@ -26,6 +27,16 @@ class Fact(NamedTuple):
 
 
 Facts = dict[str, list[Fact]]
+
+
+class Remembered(Protocol):
+    """What features are counted from."""
+
+    facts: Facts
+    carts: Carts
+
+
+Scoring = Callable[[str, "Reading"], Value]
 
 
 def ceil_second(instant_ms: int) -> int:
@@ -71,19 +82,24 @@ def in_window(feature: Feature, at_ms: int, instant_ms: int) -> bool:
 
 
 class Reading:
-    """A user's features at one instant; `cart` picks a cart by key, None the one last touched."""
+    """A user's features at one instant; `cart` picks a cart by key, None the one last touched.
 
-    def __init__(self, config: Config, facts: Facts, carts: Carts, instant_ms: int) -> None:
+    `score` is asked for propensities.
+    """
+
+    def __init__(
+        self, config: Config, profile: Remembered, instant_ms: int, score: Scoring | None = None
+    ) -> None:
         self.config = config
-        self.facts = facts
-        self.carts = carts
+        self.profile = profile
         self.instant_ms = instant_ms
+        self.score = score
         self.cart: str | None = None
         self.known: dict[str, Value] = {}
 
     def of_cart(self, key: str | None) -> Reading:
         """The same instant, read by the rules of an instance with this cart."""
-        other = Reading(self.config, self.facts, self.carts, self.instant_ms)
+        other = Reading(self.config, self.profile, self.instant_ms, self.score)
         other.cart = key
         return other
 
@@ -95,15 +111,18 @@ class Reading:
 
     def counted(self, name: str) -> Value:
         """The feature's value, counted from the events."""
+        if name.startswith(PROPENSITY):
+            assert self.score is not None, "asked for no score"
+            return self.score(name.removeprefix(PROPENSITY), self)
         feature = next(one for one in self.config.features if one.name == name)
         digits = self.config.shop.minor_digits
         if feature.kind == "cart":
             assert isinstance(feature.of, str)
-            return self.carts.measure(feature.of, self.cart, digits)
+            return self.profile.carts.measure(feature.of, self.cart, digits)
         if feature.kind == "ratio":
             above, below = (self.value(self.config.features[one].name) for one in feature.over)
             return divided(above, below)
-        facts = self.facts.get(name, [])
+        facts = self.profile.facts.get(name, [])
         if feature.kind in WINDOWED:
             return COUNTS[feature.kind](feature, facts, self.instant_ms, digits)
         if feature.kind == "days_since":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
 from tests.oracle_profile import Document, Instance, Moment, Place, Profile, Send
-from tests.oracle_rules import comparisons
+from tests.oracle_rules import comparisons, propensities_read
 from tests.oracle_tags import since_when
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,8 +79,11 @@ def decision(moment: Moment, instance: Instance, reason: str | None) -> tuple[Pl
     data = decision_data(moment, instance)
     if reason is not None:
         data["reason"] = reason
+    elif explained := because(moment, instance):
+        data["because"] = explained
     if reason not in (None, "shadow", "holdout"):
         data["channel"] = None
+        data["scores"] = scores(moment, propensities_read(stage.when.text) if stage.when else ())
     identifier = instance_id(kind, moment.profile.user, instance, instance.stage)
     document = envelope(kind, identifier, moment, data)
     if reason is None:
@@ -105,9 +109,37 @@ def decision_data(moment: Moment, instance: Instance) -> Document:
         "lines": cart_lines(moment, cart),
         "features": written_all(moment.reading().of_cart(cart).all()),
         "tags": [tag.name for tag in moment.config.tags if tag.name in held],
-        "scores": {},
+        "scores": scores(moment),
         "rules": rules(moment, instance),
     }
+
+
+def scores(moment: Moment, wanted: Collection[str] | None = None) -> Document:
+    """The scores that are of a version; of these models, or of all."""
+    reading, names = moment.reading(), moment.models.names
+    found = {
+        name: moment.models.score(name, reading, moment.offset)
+        for name in names
+        if wanted is None or name in wanted
+    }
+    return {
+        name: {"value": written(score.value), "version": score.version.id[:16]}
+        for name, score in found.items()
+        if score.version
+    }
+
+
+def because(moment: Moment, instance: Instance) -> list[Document]:
+    """What each feature adds to the scores that the pending stage's `when` reads."""
+    when = instance.journey.stages[instance.stage].when
+    read = moment.models.read_by(when.text) if when is not None else set()
+    user = moment.reading()
+    return [
+        {"score": name, "feature": feature, "adds": written(adds)}
+        for name in moment.models.names
+        if name in read
+        for feature, adds in moment.models.contributions(name, user, moment.offset)
+    ]
 
 
 def open_channel(moment: Moment, instance: Instance) -> str | None:
@@ -190,7 +222,7 @@ def profile_document(moment: Moment) -> Document:
         "user": profile.user,
         "at": text_of(moment.instant_ms),
         "features": written_all(moment.reading().all()),
-        **({"scores": {}} if moment.config.models else {}),
+        **({"scores": scores(moment)} if moment.models.names else {}),
         "tags": {
             name: text_of(at_ms) for name, at_ms in since_when(moment.config, profile.tags).items()
         },

@@ -9,6 +9,7 @@ from config.schema import Config, Field, Journey
 from tests.oracle_carts import Carts
 from tests.oracle_features import Facts, Reading, readable
 from tests.oracle_rules import Names, Thresholds, Value
+from tests.oracle_scores import Models, opposite
 from tests.oracle_tags import TagState
 from tests.reference_decoder import Event
 
@@ -62,7 +63,10 @@ class Exit(NamedTuple):
 
 @dataclass
 class Profile:
-    """One user. `looked_ms` is the instant up to which time has been looked through."""
+    """One user. `looked_ms` is the instant up to which time has been looked through.
+
+    `scores` are those that tags see, as they were at the last look.
+    """
 
     user: str
     message_ids: list[str] = field(default_factory=list)
@@ -76,6 +80,7 @@ class Profile:
     withheld_ms: dict[str, int] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     looked_ms: int = -1
+    scores: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -105,6 +110,7 @@ class Moment(NamedTuple):
 
     config: Config
     thresholds: Thresholds
+    models: Models
     profile: Profile
     ledger: Ledger
     instant_ms: int
@@ -112,8 +118,22 @@ class Moment(NamedTuple):
     event: Event | None = None
 
     def reading(self) -> Reading:
-        """The user's features as of now."""
-        return Reading(self.config, self.profile.facts, self.profile.carts, self.instant_ms)
+        """The user's features and scores as of now."""
+        return Reading(self.config, self.profile, self.instant_ms, self.score)
+
+    def reading_of_tags(self) -> Reading:
+        """The user's features as of now, and the scores held."""
+        return Reading(self.config, self.profile, self.instant_ms, self.held_score)
+
+    def score(self, name: str, reading: Reading) -> Value:
+        """A model's score as of now."""
+        return self.models.score(name, reading, self.offset).value
+
+    def held_score(self, name: str, _reading: Reading) -> Value:
+        """A model's score as of the last look at it."""
+        if name in self.models.learned:
+            return self.profile.scores.get(name)
+        return opposite(self.profile.scores.get(self.models.models[name]["complement"]))
 
     def names(self, journey: Journey, key: str | None) -> Names:
         """What the names in the rules of a journey's instance with this key stand for now."""

@@ -51,9 +51,10 @@ class Compared(NamedTuple):
 
 
 def thresholds_of(directory: Path) -> Thresholds:
-    """The `[thresholds]` of each file: those of `tags.toml` under "tags", else by journey."""
+    """The `[thresholds]` of each file: under "tags" and "models" of these, else by journey."""
     files = {"tags": directory / "tags.toml"}
     files |= {path.stem: path for path in (directory / "journeys").glob("*.toml")}
+    files |= {path.stem: path for path in directory.glob("models.toml")}
     return {
         name: tomllib.loads(path.read_text()).get("thresholds", {}) for name, path in files.items()
     }
@@ -74,6 +75,23 @@ def comparisons(text: str, names: Names) -> list[Compared]:
 def names_read(text: str) -> set[str]:
     """The bare names of a rule: features and thresholds."""
     return {node.id for node in ast.walk(syntax_tree(text)) if isinstance(node, ast.Name)}
+
+
+def propensities_read(text: str) -> set[str]:
+    """The models whose scores a rule reads."""
+    return read_in_space(text, "propensity")
+
+
+def tags_read(text: str) -> set[str]:
+    """The tags that a rule reads, groups as such."""
+    return read_in_space(text, "tags")
+
+
+def read_in_space(text: str, space: str) -> set[str]:
+    nodes = [node for node in ast.walk(syntax_tree(text)) if isinstance(node, ast.Attribute)]
+    beginnings = [node.value for node in nodes]
+    names = [dotted_name(node).partition(".") for node in nodes if node not in beginnings]
+    return {rest for found, _, rest in names if found == space}
 
 
 @cache
@@ -121,6 +139,8 @@ def value_of_name(dotted: str, names: Names) -> Value:
     if not rest:
         if dotted in names.thresholds:
             return float(names.thresholds[dotted])
+        return names.feature(dotted)
+    if space == "propensity":
         return names.feature(dotted)
     assert space in ("tags", "event"), dotted
     return rest in names.tags if space == "tags" else names.event.get(rest)

@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable, Mapping
+from functools import cache
 
 LARGEST = 1e300
 """What min and max hold the other side within."""
@@ -21,6 +22,7 @@ ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
 FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "log1p": lambda x: math.log1p(max(x, 0.0)),
     "log": lambda x: math.log(max(x, 1e-9)),
+    "log_expm1": lambda x: x if x > 30.0 else math.log(max(math.expm1(max(x, 0.0)), 1e-9)),
     "hinge": lambda x, knot: max(x - knot, 0.0),
     "clip": lambda x, low, high: min(max(x, low), high),
     "min": lambda x, y: max(min(x, y), -LARGEST),
@@ -30,7 +32,12 @@ FUNCTIONS: Mapping[str, Callable[..., float]] = {
 
 def plain_value(text: str, named: Named) -> float:
     """The value of a term; NaN where it is missing."""
-    return _value(ast.parse(text, mode="eval").body, named)
+    return _value(_tree_of(text), named)
+
+
+@cache
+def _tree_of(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
 
 
 def _value(node: ast.expr, named: Named) -> float:

@@ -13,8 +13,9 @@ from random import Random
 import pytest
 
 from tests import oracle
+from tests.differences import first_difference
 from tests.oracle_outputs import text_of
-from tests.oracle_profile import Document, World
+from tests.oracle_profile import World
 from tests.reference_decoder import decode
 from tests.running import run_drained, run_engine, run_resumed
 from tests.world_events import DAY_MS
@@ -85,40 +86,12 @@ def oracle_world(given: Given) -> World:
 def assert_same(engine: World, expected: World, given: Given, seed: int) -> None:
     """Fails at the first difference, with all that is needed to look into it."""
     for kind in ("transitions", "decisions", "profiles"):
-        found, wanted = getattr(engine, kind), getattr(expected, kind)
-        if found != wanted:
-            pytest.fail(f"{first_difference(kind, found, wanted)}\n{left_behind(given, seed)}")
+        told = first_difference(kind, getattr(engine, kind), getattr(expected, kind))
+        if told:
+            pytest.fail(f"{told}\n{left_behind(given, seed)}")
     if engine.counters != expected.counters:
         told = f"counters: engine {engine.counters}\noracle {expected.counters}"
         pytest.fail(f"{told}\n{left_behind(given, seed)}")
-
-
-def first_difference(kind: str, found: list[Document], wanted: list[Document]) -> str:
-    """Where two lists of documents part."""
-    pairs = zip(found, wanted, strict=False)
-    index = next((at for at, (one, two) in enumerate(pairs) if one != two), None)
-    if index is None:
-        index = min(len(found), len(wanted))
-    engine = found[index] if index < len(found) else None
-    oracles = wanted[index] if index < len(wanted) else None
-    if engine is None or oracles is None:
-        return f"{kind}[{index}]: engine {engine}\noracle {oracles}"
-    return f"{kind}[{index}]:\n" + "\n".join(differing("", engine, oracles))
-
-
-def differing(path: str, engine: object, expected: object) -> list[str]:
-    """The leaves at which two documents differ, after the document itself."""
-    if isinstance(engine, dict) and isinstance(expected, dict):
-        names = dict.fromkeys((*engine, *expected))
-        parts = [(name, engine.get(name), expected.get(name)) for name in names]
-        head = [] if path else [f"oracle: {expected}"]
-        return head + [
-            line
-            for name, one, two in parts
-            if one != two
-            for line in differing(f"{path}.{name}", one, two)
-        ]
-    return [f"{path}: engine {engine!r}, oracle {expected!r}"]
 
 
 def left_behind(given: Given, seed: int) -> str:

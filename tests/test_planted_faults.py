@@ -12,6 +12,9 @@ STORIES = "tests/test_stories.py::test_"
 CLOCK = "tests/test_stories_clock.py::test_"
 FEATURES = "tests/test_stories_features.py::test_"
 JOURNEYS = "tests/test_stories_journeys.py::test_"
+RECOUNT = (
+    "tests/test_models_against_oracle.py::test_with_models_the_engine_tells_what_the_oracle_tells"
+)
 WITHHELD = "tests/test_stories_withheld.py::test_"
 
 TIME = (
@@ -181,6 +184,93 @@ NOT_SENT = (
     ),
 )
 
+LEARNING = (
+    Fault(
+        name="what a user is like a day later is taken for an example",
+        module="flows/sampling.py",
+        sound="= head_of(now_ms, group, taken)",
+        broken="= head_of(now_ms - 86_400_000, group, taken)",
+        caught_by=RECOUNT + "[39]",
+    ),
+    Fault(
+        name="windows of examples end a day later",
+        module="flows/sampling.py",
+        sound="ints[record + GROUP_FEATURES], slot, now_ms,",
+        broken="ints[record + GROUP_FEATURES], slot, now_ms + 86_400_000,",
+        caught_by=RECOUNT + "[131]",
+    ),
+    Fault(
+        name="users are sampled after the record of that instant",
+        module="flows/apply.py",
+        sound="if not pass_deadlines(machine, slot, columns.log_ms[index]):",
+        broken="if not pass_deadlines(machine, slot, columns.log_ms[index] - 1):",
+        caught_by=RECOUNT + "[131]",
+    ),
+    Fault(
+        name="what happened at the instant of an example is its outcome",
+        module="flows/sampling.py",
+        sound="if at_ms > sampled_at(head):",
+        broken="if at_ms >= sampled_at(head):",
+        caught_by=RECOUNT + "[131]",
+    ),
+    Fault(
+        name="outcomes count by when they were recorded",
+        module="flows/apply.py",
+        sound="note_outcome(machine, ints[event + OUTCOMES], slot, columns.at_ms[index])",
+        broken="note_outcome(machine, ints[event + OUTCOMES], slot, columns.log_ms[index])",
+        caught_by=RECOUNT + "[131]",
+    ),
+    Fault(
+        name="examples close a second late",
+        module="flows/sampling.py",
+        sound="first = min(first, sampled_at(head) + ints[sampled + SAMPLED_WITHIN])",
+        broken="first = min(first, sampled_at(head) + ints[sampled + SAMPLED_WITHIN] + 1000)",
+        caught_by=RECOUNT + "[131]",
+    ),
+    Fault(
+        name="a positive is an example before its time",
+        module="flows/sampling.py",
+        sound="sampled_at(head) + within_ms <= now_ms:",
+        broken="(sampled_at(head) + within_ms <= now_ms or outcome_bits(head) >> model & 1):",
+        caught_by=RECOUNT + "[131]",
+    ),
+    Fault(
+        name="models of a group share their outcomes",
+        module="flows/sampling.py",
+        sound="words[row + EXAMPLE_OUTCOME] = outcome_bits(head) >> model & 1",
+        broken="words[row + EXAMPLE_OUTCOME] = outcome_bits(head) != 0",
+        caught_by=RECOUNT + "[119]",
+    ),
+    Fault(
+        name="who has no score is given the default",
+        module="flows/propensity.py",
+        sound="value = plan.floats[record + MODEL_DEFAULT] if is_eligible else np.nan",
+        broken="value = plan.floats[record + MODEL_DEFAULT]",
+        caught_by=RECOUNT + "[131]",
+    ),
+    Fault(
+        name="the daily look is a second late",
+        module="flows/propensity.py",
+        sound="today = now_ms // DAY_MS * DAY_MS + second * 1000",
+        broken="today = now_ms // DAY_MS * DAY_MS + second * 1000 + 1000",
+        caught_by=RECOUNT + "[6]",
+    ),
+    Fault(
+        name="an event is no look",
+        module="flows/tags.py",
+        sound="        look(machine, scores, slot, now_ms)\n",
+        broken="        pass\n",
+        caught_by=RECOUNT + "[131]",
+    ),
+    Fault(
+        name="a complement is what it is the complement of",
+        module="flows/propensity.py",
+        sound="= 1.0 - value if is_complement else value",
+        broken="= value",
+        caught_by=RECOUNT + "[131]",
+    ),
+)
+
 STORES = (
     Fault(
         name="a commit on another checkpoint is taken",
@@ -200,7 +290,7 @@ STORES = (
     ),
 )
 
-FAULTS = (*TIME, *PROFILES, *TAGS_AND_JOURNEYS, *NOT_SENT, *STORES)
+FAULTS = (*TIME, *PROFILES, *TAGS_AND_JOURNEYS, *NOT_SENT, *LEARNING, *STORES)
 
 
 def test_without_a_fault_all_these_tests_pass(tmp_path: Path) -> None:

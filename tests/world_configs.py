@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from tests.world_models import model_tables
 from tests.world_rules import RuleWriter
 
 Table = dict[str, object]
@@ -70,19 +71,23 @@ PLAIN_EVENTS = (
 ORDERS = {"Order Completed": 1, "Order Refunded": -1}
 
 
-def write_config(seed: int, directory: Path) -> Path:
-    """Writes the folder of one seed's world and gives its path."""
+def write_config(seed: int, directory: Path, *, models: bool = False) -> Path:
+    """Writes the folder of one seed's world and gives its path; with models if asked for."""
     random = Random(f"config {seed}")
     (directory / "journeys").mkdir(parents=True)
     write(directory / "shop.toml", shop(random) | live_from(seed))
     (directory / "events.toml").write_text(EVENTS)
     features = feature_tables(random)
     write(directory / "features.toml", features)
-    tags, names = tag_tables(random, features)
+    learned: Table = model_tables(seed, features) if models else {}
+    if learned:
+        write(directory / "models.toml", learned)
+    scores = [*learned["model"]] if learned else []
+    tags, names = tag_tables(random, features, scores)
     write(directory / "tags.toml", tags)
     for index in range(random.choice((1, 2, 3, 5))):
         name = random.choice("abcd") + f"_journey_{index}"
-        table = journey(random, features, names)
+        table = journey(random, features, names, scores)
         write(directory / "journeys" / f"{name}.toml", table)
     return directory
 
@@ -218,9 +223,10 @@ def writer(random: Random, features: Table, prefix: str) -> RuleWriter:
     return RuleWriter(random, numbers + lively, days, list(texts), others, prefix)
 
 
-def tag_tables(random: Random, features: Table) -> tuple[Table, list[str]]:
+def tag_tables(random: Random, features: Table, models: list[str]) -> tuple[Table, list[str]]:
     """Nested groups of tags, with the names of all of them, groups included."""
     rules = writer(random, features, "tag_level")
+    rules.models = models
     names: list[str] = []
     tables: Table = {}
     for index in range(random.choice((1, 2, 3))):
@@ -252,10 +258,10 @@ def tag_group(random: Random, rules: RuleWriter, name: str, depth: int, names: l
     return table | inner
 
 
-def journey(random: Random, features: Table, tags: list[str]) -> Table:
+def journey(random: Random, features: Table, tags: list[str], models: list[str]) -> Table:
     """A journey with a random choice of every key."""
     rules = writer(random, features, "level")
-    rules.tags = tags
+    rules.tags, rules.models = tags, models
     table: Table = {
         "about": "A random journey.",
         "status": random.choice(("live", "live", "live", "shadow", "off")),
@@ -310,7 +316,7 @@ def stages(random: Random, rules: RuleWriter) -> Table:
             "send": f"send_{name}",
             "ttl": random.choice(("1s", "1m", "1h", "1d")),
         }
-        | ({"when": rules.rule(1)} if random.random() < 0.5 else {})
+        | ({"when": rules.rule(1)} if random.random() < (0.8 if rules.models else 0.5) else {})
         for name, after in zip(("one", "two", "three"), afters, strict=False)
     }
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from config.schema import Config
+from tests.oracle_scores import instants_of
 
 Message = dict[str, object]
 
@@ -290,3 +291,42 @@ def write_log(seed: int, config: Config) -> list[bytes]:
     short = [one for one in durations if one <= longest_ms]
     writer = LogWriter(random, short, users, items, calm)
     return writer.log(random.choice((20, 60, 60, 120, 160)))
+
+
+@dataclass
+class ModelLogWriter(LogWriter):
+    """Writes a log in which much happens just about the users' own seconds of each span."""
+
+    spans: list[int] = field(default_factory=list)
+
+    def due_instant(self) -> int:
+        """As in other logs, or a user's own second of a day, hour or so, or 1 ms beside it."""
+        if self.random.random() < 0.5:
+            return super().due_instant()
+        user, span_ms = self.random.choice(self.users), self.random.choice(self.spans)
+        ahead = instants_of(user, span_ms, self.now_ms - SECOND_MS, self.now_ms + 2 * span_ms)
+        return ahead[0] + self.random.choice(JITTERS_MS)
+
+    def event(self) -> Message:
+        """As in other logs; some happened just about an own second of their user."""
+        message = super().event()
+        if self.random.random() < 0.2 and {"receivedAt", "timestamp"} <= {*message}:
+            user = str(message["userId"] or message["anonymousId"])
+            span_ms = self.random.choice(self.spans)
+            behind = instants_of(user, span_ms, self.now_ms - 2 * span_ms, self.now_ms)
+            at_ms = self.random.choice(behind) + self.random.choice(JITTERS_MS)
+            message |= {"timestamp": self.text(at_ms), "sentAt": None, "originalTimestamp": None}
+        return message
+
+
+def write_model_log(seed: int, config: Config) -> list[bytes]:
+    """The log of one seed's world with models: days at most, as each has its examples."""
+    random = Random(f"log {seed}")
+    users = random.sample(("u1", "u2", "ü-3", "\U0001f600", "u5"), random.choice((1, 2, 3)))
+    items = [f"i{index}" for index in range(random.choice((3, 8)))]
+    longest_ms = random.choice((HOUR_MS, DAY_MS, 3 * DAY_MS))
+    short = [one for one in durations_of(config) if one <= longest_ms]
+    writer = ModelLogWriter(random, short, users, items, random.choice((0.5, 0.7, 0.9)))
+    spans = {one for model in config.models for one in (model.every_ms, model.within_ms)}
+    writer.spans = sorted(spans | {DAY_MS})
+    return writer.log(random.choice((20, 60, 60, 120)))

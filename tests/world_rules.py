@@ -23,6 +23,7 @@ class RuleWriter:
     others: list[str]
     prefix: str
     tags: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
     thresholds: dict[str, int | float] = field(default_factory=dict)
 
     def rule(self, depth: int = 2) -> str:
@@ -36,7 +37,9 @@ class RuleWriter:
         return word.join(f"({self.rule(depth - 1)})" for _ in range(self.random.choice((2, 2, 3))))
 
     def truth(self) -> str:
-        """One comparison, test for presence, or tag."""
+        """One comparison, test for presence, or tag; of scores where there are models."""
+        if self.models and self.random.random() < 0.4:
+            return self.score_comparison()
         choice = self.random.random()
         if choice < 0.12 and self.tags:
             return f"tags.{self.random.choice(self.tags)}"
@@ -70,6 +73,20 @@ class RuleWriter:
         if self.random.random() < 0.2:
             sides.reverse()
         return f"{sides[0]} {sign} {sides[1]}"
+
+    def score_comparison(self) -> str:
+        """A comparison of a score, which time turns at looks alone."""
+        score = f"propensity.{self.random.choice(self.models)}"
+        share = self.random.choice(("0.05", "0.2", "0.3", "0.5", "0.7", "0.8", "0.95"))
+        sides = (score, self.random.choice((share, share, share, f"1 - {score}")))
+        return self.random.choice(
+            (
+                f"{sides[0]} {self.random.choice(COMPARISONS[2:])} {sides[1]}",
+                f"{share} >= {score}",
+                f"has({score})",
+                f"max({score}, 0.3) > {share}",
+            )
+        )
 
     def text_comparison(self) -> str:
         name = self.random.choice(self.texts)

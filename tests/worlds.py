@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 from config.load import load
 from config.schema import Config
+from flows.learn_saved import Version as Published
 from tests import oracle
 from tests.oracle_rules import Thresholds, thresholds_of
-from tests.reference_decoder import decode
+from tests.oracle_scores import Adoption, Models, models_of
+from tests.reference_decoder import FAR_MS, decode
 from tests.world_configs import write_config
-from tests.world_events import DAY_MS, MINUTE_MS, write_log
+from tests.world_events import DAY_MS, MINUTE_MS, write_log, write_model_log
+from tests.world_versions import adoptions_of
 from tests.world_withheld import with_withheld
 
 
@@ -37,6 +40,31 @@ def make_withheld_world(seed: int, directory: Path) -> Given:
     triggers = [one for one in world.decisions if one["type"] == "beckon.trigger"]
     random = Random(f"withheld {seed}")
     return given._replace(lines=with_withheld(given.lines, decoded.events, triggers, random))
+
+
+class GivenModels(NamedTuple):
+    """A world with models, and the versions of them that its log's `model` records bring.
+
+    Of the log, only what was recorded before `before_ms` is known.
+    """
+
+    given: Given
+    models: Models
+    adopted: list[tuple[Adoption, Published]]
+    before_ms: int = FAR_MS
+
+
+def make_model_world(seed: int, directory: Path) -> GivenModels:
+    """The world of one seed, with models; see `make_world`."""
+    write_config(seed, directory, models=True)
+    config = load(directory)
+    idle_ms = Random(f"idle {seed}").choice((0, 10 * MINUTE_MS, 2 * DAY_MS, 6 * DAY_MS))
+    thresholds = thresholds_of(directory)
+    given = Given(directory, config, thresholds, write_model_log(seed, config), idle_ms)
+    events = decode(given.lines, config).events
+    adopted = adoptions_of(seed, config, events)
+    models = models_of(config, thresholds, directory, [adoption for adoption, _ in adopted])
+    return GivenModels(given, models, adopted)
 
 
 def make_world(seed: int, directory: Path) -> Given:
