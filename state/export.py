@@ -61,6 +61,7 @@ def _copy(source: Store, target: Store, partition: int) -> Checkpoint | None:
             outbox=[],
             shape=snapshot.shape,
             config=snapshot.config,
+            models=snapshot.models,
         )
     )
     return snapshot.checkpoint

@@ -173,13 +173,15 @@ def _current_pieces(path: Path, tail: Tail) -> Iterator[Piece]:
     with path.open("rb") as file:
         stored = StoredPartition(file, tail)
         latest: dict[bytes, int] = {}
+        models: dict[str, bytes] = {}
         shape = config = b""
         count = 0
         for piece in stored.pieces():
             latest.update((user, number) for number, (user, _) in enumerate(piece.rows, count))
             count += len(piece.rows)
+            models.update(piece.models)
             shape, config = piece.shape or shape, piece.config or config
-        yield Piece([], [], shape, config)
+        yield Piece([], [], shape, config, models)
         entries = enumerate(stored.entries())
         rows = (row for number, row in entries if latest[row[0]] == number)
         while group := list(islice(rows, PIECE_ROWS)):

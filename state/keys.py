@@ -79,6 +79,13 @@ CONFIG = KeyKind(
     writer="the first commit, and the first with a config that was pushed",
     holds="the record of the config in force: the log may forget it, the profiles need it",
 )
+MODELS = KeyKind(
+    pattern="{PREFIX:PARTITION}:models",
+    type="hash",
+    lifetime="for ever",
+    writer="commits, with a version of a model that came in the log",
+    holds="by model the record of its last version: the log may forget it, scores need it",
+)
 PARTITIONS = KeyKind(
     pattern="PREFIX:partitions",
     type="string",
@@ -93,7 +100,10 @@ PROFILE = KeyKind(
     writer="commits, at most once a second and user",
     holds="readable JSON of the profile, for everyone, with the position it is true for",
 )
-KEYS = (CHECKPOINT, LEASE, ROW, DEADLINES, OUTBOX, AUDIENCE, SHAPE, CONFIG, PARTITIONS, PROFILE)
+KEYS = (
+    *(CHECKPOINT, LEASE, ROW, DEADLINES, OUTBOX, AUDIENCE, SHAPE, CONFIG, MODELS),
+    *(PARTITIONS, PROFILE),
+)
 
 
 class PartitionKeys(Struct, frozen=True, kw_only=True):
@@ -105,6 +115,7 @@ class PartitionKeys(Struct, frozen=True, kw_only=True):
     outbox: bytes
     shape: bytes
     config: bytes
+    models: bytes
     row_start: bytes
     audience_start: bytes
 
@@ -128,6 +139,7 @@ def partition_keys(prefix: str, partition: int) -> PartitionKeys:
         outbox=key(OUTBOX),
         shape=key(SHAPE),
         config=key(CONFIG),
+        models=key(MODELS),
         row_start=key(ROW),
         audience_start=key(AUDIENCE),
     )

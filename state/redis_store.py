@@ -119,6 +119,7 @@ class RedisStore:
             outbox=loading.outbox,
             shape=loading.shape,
             config=loading.config,
+            models=loading.models,
             encoded=loading.encoded,
         )
 
@@ -135,6 +136,7 @@ class RedisStore:
             outbox=self._redis.call("LRANGE", keys.outbox, 0, -1),
             shape=self._redis.call("GET", keys.shape) or b"",
             config=self._redis.call("GET", keys.config) or b"",
+            models=self._models(keys),
             pieces=self._pieces(partition, encoded),
         )
 
@@ -219,6 +221,10 @@ class RedisStore:
             fix="another run has written here since, or is about to: stop this one",
         )
 
+    def _models(self, keys: PartitionKeys) -> dict[str, bytes]:
+        stored = self._redis.call("HGETALL", keys.models)
+        return {model.decode(): record for model, record in stored.items()}
+
     def _pieces(self, partition: int, encoded: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
         """All rows; they cannot change as long as the checkpoint does not."""
         keys = self._keys[partition]
@@ -265,6 +271,8 @@ def _write(pipe: Transaction, keys: PartitionKeys, commit: Commit, profile_start
     for key, value in ((keys.shape, commit.shape), (keys.config, commit.config)):
         if value:
             pipe.execute_command("SET", key, value)
+    for model, record in commit.models.items():
+        pipe.execute_command("HSET", keys.models, model, record)
 
 
 def _chunks(whole: Sequence[Any]) -> Iterator[Sequence[Any]]:

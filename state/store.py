@@ -81,6 +81,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     `audiences` and `profiles` (user id, JSON) are for stores that others read, too. `shape` tells
     how rows of the checkpoint's layout are read (`state.row_shape`), `config` is the record of the
     log's config that is in force; each is b"" where it is stored already and stays as it is.
+    `models` are the log's records of models' versions, by model, that are new; others stay.
     """
 
     checkpoint: Checkpoint
@@ -93,14 +94,16 @@ class Commit(Struct, frozen=True, kw_only=True):
     profiles: list[tuple[bytes, bytes]] = []
     shape: bytes = b""
     config: bytes = b""
+    models: dict[str, bytes] = {}
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """A partition as of its checkpoint: every user's row, in no particular order.
 
-    `outbox` holds what commits stored and no later one noted as handed on. `shape` and `config` are
-    the last that a commit had. `encoded` is the checkpoint byte for byte as it is stored, which the
-    next commit has to build on: another version may have encoded it in other words.
+    `outbox` holds what commits stored and no later one noted as handed on. `shape`, `config` and
+    each of `models` are the last that a commit had. `encoded` is the checkpoint byte for byte as it
+    is stored, which the next commit has to build on: another version may have encoded it in other
+    words.
     """
 
     checkpoint: Checkpoint
@@ -108,6 +111,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     outbox: list[bytes] = []
     shape: bytes = b""
     config: bytes = b""
+    models: dict[str, bytes] = {}
     encoded: bytes = b""
 
 
@@ -123,6 +127,7 @@ class Loading(Struct, frozen=True, kw_only=True):
     outbox: list[bytes]
     shape: bytes
     config: bytes
+    models: dict[str, bytes]
     pieces: Iterator[list[tuple[bytes, bytes]]]
 
 
@@ -169,6 +174,7 @@ class Piece(Struct, frozen=True, array_like=True):
     outbox: list[bytes]
     shape: bytes = b""
     config: bytes = b""
+    models: dict[str, bytes] = {}
 
 
 class MemoryStore:
@@ -182,6 +188,7 @@ class MemoryStore:
         self._profiles: dict[bytes, bytes] = {}
         self._shapes: dict[int, bytes] = {}
         self._configs: dict[int, bytes] = {}
+        self._models: dict[int, dict[str, bytes]] = {}
         self._last: dict[int, LastCommit] = {}
 
     def partitions(self) -> int:
@@ -203,6 +210,7 @@ class MemoryStore:
             outbox=list(self._outbox[partition]),
             shape=self._shapes.get(partition, b""),
             config=self._configs.get(partition, b""),
+            models=dict(self._models.get(partition, {})),
             encoded=last.checkpoint,
         )
 
@@ -222,6 +230,7 @@ class MemoryStore:
         self._profiles.update(commit.profiles)
         self._shapes[partition] = commit.shape or self._shapes.get(partition, b"")
         self._configs[partition] = commit.config or self._configs.get(partition, b"")
+        self._models.setdefault(partition, {}).update(commit.models)
         self._last[partition] = last_commit(commit)
 
     def audience(self, partition: int, tag: str) -> set[bytes]:
@@ -254,9 +263,9 @@ def decode_checkpoint(encoded: bytes) -> Checkpoint:
 
 
 def pieces_of(commit: Commit) -> Iterator[Piece]:
-    """Shape, config, rows and outbox of `commit`, cut into pieces of bounded size."""
-    if commit.shape or commit.config:
-        yield Piece([], [], commit.shape, commit.config)
+    """Shape, config, models, rows and outbox of a commit, cut into pieces of bounded size."""
+    if commit.shape or commit.config or commit.models:
+        yield Piece([], [], commit.shape, commit.config, commit.models)
     for start in range(0, max(len(commit.rows), len(commit.outbox)), PIECE_ROWS):
         end = start + PIECE_ROWS
         yield Piece(commit.rows[start:end], commit.outbox[start:end])

@@ -38,9 +38,11 @@ class StoredPartition:
             StoreError: there are other users than the checkpoint counts.
         """
         rows: dict[bytes, bytes] = {}
+        models: dict[str, bytes] = {}
         shape = config = b""
         for piece in self.pieces():
             rows.update(piece.rows)
+            models.update(piece.models)
             shape, config = piece.shape or shape, piece.config or config
         check_user_count(self._file.name, self.checkpoint, len(rows))
         return Snapshot(
@@ -49,6 +51,7 @@ class StoredPartition:
             outbox=self.outbox(),
             shape=shape,
             config=config,
+            models=models,
             encoded=self._tail.seal.last.checkpoint,
         )
 
@@ -60,13 +63,17 @@ class StoredPartition:
     def snapshot_of(self, user: bytes) -> Snapshot | None:
         """The same with the row of one user only; None if there is none."""
         found = None
+        models: dict[str, bytes] = {}
         shape = b""
         for piece in self.pieces():
+            models.update(piece.models)
             found = next((row for name, row in reversed(piece.rows) if name == user), found)
             shape = piece.shape or shape
         if found is None:
             return None
-        return Snapshot(checkpoint=self.checkpoint, rows=[(user, found)], shape=shape)
+        return Snapshot(
+            checkpoint=self.checkpoint, rows=[(user, found)], shape=shape, models=models
+        )
 
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         """(user, row) in the order of their commits; of a user's rows the last one counts."""
@@ -74,7 +81,7 @@ class StoredPartition:
             yield from piece.rows
 
     def pieces(self) -> Iterator[Piece]:
-        """All that was committed, commit by commit; of shapes and configs the last counts."""
+        """All that was committed, commit by commit; of shapes, configs, models the last counts."""
         return read_pieces(self._file, end=self._tail.end)
 
 

@@ -186,7 +186,8 @@ def test_a_file_of_mostly_superseded_rows_is_written_anew(tmp_path: Path) -> Non
     many = commit_after(first, {b"ada": b"2"}, users=2, outbox=(b"kept",))
     many.rows.extend([(b"ada", b"%d" % number) for number in range(SPARE_ENTRIES + 9)])
     many.deadlines.extend([0] * (SPARE_ENTRIES + 9))
-    first = replace(first, shape=b"a shape")
+    first = replace(first, shape=b"a shape", models={"churn": b"old", "orders": b"kept"})
+    many = replace(many, models={"churn": b"new"})
     store.commit(first)
     store.commit(many)
     assert (tmp_path / "partition-0.state").stat().st_size < 1000
@@ -197,6 +198,7 @@ def test_a_file_of_mostly_superseded_rows_is_written_anew(tmp_path: Path) -> Non
     found = load_and_close(tmp_path)
     assert found is not None
     assert (found.outbox, found.shape) == ([b"kept"], b"a shape")
+    assert found.models == {"churn": b"new", "orders": b"kept"}
     store = FileStore(tmp_path)
     store.commit(many)
     store.commit(last)

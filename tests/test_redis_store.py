@@ -87,6 +87,7 @@ def test_every_key_of_a_commit_is_declared_with_its_type(
             profiles=[(b"ada", b"{}")],
             shape=b"{}",
             config=b"{}",
+            models={"churn": b"{}"},
         )
     )
     declared = {

@@ -266,6 +266,23 @@ def test_shape_and_config_stay_until_a_commit_brings_others(make_store: StoreMak
     assert found == [(b"", b""), old, old, new, new]
 
 
+def test_the_last_record_of_each_model_stays(make_store: StoreMaker) -> None:
+    store = make_store()
+    first = commit_after(None, {b"ada": b"1"}, users=1)
+    second = commit_after(first, {}, users=1, models={"churn": b"one", "orders": b"two"})
+    third = commit_after(second, {b"ada": b"2"}, users=1)
+    fourth = commit_after(third, {}, users=1, models={"churn": b"three \x00\xff"})
+    found = []
+    for commit in (first, second, third, fourth, fourth):
+        store.commit(commit)
+        snapshot = store.load(0)
+        assert snapshot is not None
+        found.append(snapshot.models)
+    old = {"churn": b"one", "orders": b"two"}
+    new = {"churn": b"three \x00\xff", "orders": b"two"}
+    assert found == [{}, old, old, new, new]
+
+
 def test_closing_twice_does_no_harm(make_store: StoreMaker) -> None:
     store = make_store()
     store.close()
