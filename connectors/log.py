@@ -14,9 +14,9 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from connectors.events import RawBatch
 
-ControlKind = Literal["tick", "config", "withheld"]
+ControlKind = Literal["tick", "config", "model", "withheld"]
 CONTROL_HEADER = "beckon-control"
-CONTROL_KINDS: tuple[ControlKind, ...] = ("tick", "config", "withheld")
+CONTROL_KINDS: tuple[ControlKind, ...] = ("tick", "config", "model", "withheld")
 
 LOG_TOPIC, RELAYED_TOPIC, REDRIVEN_TOPIC = "events", "relayed", "redriven"
 TRIGGERS_TOPIC, SUPPRESSED_TOPIC, GOALS_TOPIC = "triggers", "suppressed", "goals"

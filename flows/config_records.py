@@ -14,15 +14,14 @@ from config.problems import ConfigError
 from config.schema import Config
 from config.toml_files import JOURNEYS_FOLDER
 from connectors.log import ControlRecord, LogReader, LogWriter
+from flows.control_records import (
+    RECORD_BYTES_MAX,
+    LogRecordError,
+    push_to_all,
+    records_ahead,
+)
 from flows.render_plan import bytes_max
 from state.store import Snapshot
-
-RECORD_BYTES_MAX = 900_000
-FLUSH_SECONDS = 10.0
-SCAN_RECORDS = 5_000
-IDLE_POLLS_MAX = 1_000
-"""Polls that bring neither a record nor the log's end, after which nobody answers; a poll waits for
-10 ms then."""
 
 
 class ConfigRecord(Struct, frozen=True, kw_only=True):
@@ -33,8 +32,8 @@ class ConfigRecord(Struct, frozen=True, kw_only=True):
     files: dict[str, str]
 
 
-class ConfigRecordError(Exception):
-    """A version in the log cannot be read: its partition stops there."""
+class ConfigRecordError(LogRecordError):
+    """A config in the log cannot be read: its partition stops there."""
 
 
 def config_record(directory: Path | None) -> ConfigRecord:
@@ -126,16 +125,8 @@ def stored_config(snapshot: Snapshot) -> ControlRecord | None:
 
 
 def push(writer: LogWriter, partitions: int, record: ConfigRecord) -> None:
-    """One record to every partition; raises `OSError` when they are not acknowledged.
-
-    Partition 0 comes last: it is where a log is asked whether it has a config, and what is killed
-    in between would else leave partitions without one.
-    """
-    value = encode_config(record)
-    for some in (range(1, partitions), range(1)):
-        for partition in some:
-            writer.append(partition, "config", value)
-        writer.flush(FLUSH_SECONDS)
+    """One record to every partition; raises `OSError` when they are not acknowledged."""
+    push_to_all(writer, partitions, "config", encode_config(record))
 
 
 def first_config(reader: LogReader, pause: Callable[[], None]) -> ControlRecord | None:
@@ -146,23 +137,7 @@ def first_config(reader: LogReader, pause: Callable[[], None]) -> ControlRecord 
     Raises:
         OSError: the log could not be read to its end: whether it has one is not known.
     """
-    idle = 0
-    while idle < IDLE_POLLS_MAX:
-        polled = reader.poll(SCAN_RECORDS)
-        for piece in polled.pieces:
-            if isinstance(piece, ControlRecord) and piece.kind == "config":
-                return piece
-        if polled.record_count:
-            idle = 0
-        elif polled.end_offset >= 0 and polled.next_offset >= polled.end_offset:
-            return None
-        else:
-            idle += 1
-            pause()
-    raise OSError(
-        "the log: expected to be read to its end, or to a config, got nothing from the broker for "
-        "ten seconds; see that it runs and that its topics have leaders"
-    )
+    return next(records_ahead(reader, "config", pause), None)
 
 
 def version_of(record: ControlRecord) -> str:

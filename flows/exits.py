@@ -41,10 +41,10 @@ def run_command(command: click.Command, arguments: Sequence[str]) -> int:
 def told(error: Exception) -> int:
     """Tell on stderr what went wrong; returns the exit code."""
     from config.problems import ConfigError
-    from flows.config_records import ConfigRecordError
+    from flows.control_records import LogRecordError
     from state.store import StoreError
 
-    if isinstance(error, ConfigError | ConfigRecordError | StoreError):
+    if isinstance(error, ConfigError | LogRecordError | StoreError):
         click.echo(str(error), err=True)
         return PROBLEMS
     if isinstance(error, OSError | MemoryError):

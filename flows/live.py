@@ -29,6 +29,7 @@ from flows.config_records import config_of, stored_config
 from flows.live_apply import Applied, Applier
 from flows.live_commit import Live
 from flows.loading import load_engine
+from flows.model_versions import ModelVersions, RolledBack, never
 from flows.owed import Owed
 from flows.partition import Engine
 from flows.partition_metrics import PartitionMetrics
@@ -66,6 +67,7 @@ class LiveParts(Struct, frozen=True, kw_only=True):
     side: SideOutput
     metrics: PartitionMetrics
     released: Callable[[], None]
+    rolled_back: RolledBack = never
     rebuild: bool = False
     """Where profiles are lost, make them anew from the log; what was relayed is not sent again."""
 
@@ -75,6 +77,7 @@ def open_partition(parts: LiveParts) -> LivePartition:
 
     Raises:
         StoreError: what is stored and what was relayed do not belong together.
+        LogRecordError: a config or a version that is stored cannot be read.
         OSError: store or broker cannot be reached.
     """
     noted = parts.relay.begin()
@@ -120,15 +123,17 @@ class LivePartition:
         self._config_to_store = record.value if stored is None else b""
         config = config_of(record)
         engine = Engine(config, partition=parts.partition)
+        versions = ModelVersions(parts.rolled_back)
         if snapshot is not None:
             engine = load_engine(f"partition {parts.partition}", config, parts.partition, snapshot)
+            versions.resume(snapshot.models, config, engine)
         self._applier = Applier(
-            config, engine, partition=parts.partition, partitions=parts.partitions
+            config, engine, versions, partition=parts.partition, partitions=parts.partitions
         )
         self._reader = parts.reader_from(engine.checkpoint.next_offset)
         self._audiences = Audiences()
         self._metrics = parts.metrics
-        self._metrics.configured(config)
+        self._metrics.configured(config, versions.in_force)
         self._committing = Committing(parts.store, parts.relay, parts.side, parts.metrics)
         self._committing.stored_offset = engine.checkpoint.next_offset
         self._entries: list[OutboxEntry] = []
@@ -298,6 +303,7 @@ class LivePartition:
             relayed_count=relayed_count - self._relayed_noted,
             audiences=self._audiences.taken(),
             profiles=self.engine.positioned_profiles(owed),
+            models=self._applier.versions.taken(),
         )
         commit = self.engine.commit(live)
         self._committing.begin(commit, self._entries)

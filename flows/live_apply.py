@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import msgspec
@@ -30,6 +30,7 @@ from flows.config_records import config_of
 from flows.counters import Tallies, since
 from flows.decisions import Batch
 from flows.lines import dead_letter_line
+from flows.model_versions import ModelVersions
 from flows.partition import Engine
 from flows.places import Place, encode_place
 from flows.slices import no_records
@@ -49,7 +50,8 @@ class Applied(Struct, frozen=True, kw_only=True):
     """What a piece of the log led to.
 
     triggers: in order of place. turned: (user, tag, held) of each transition. config: that decided.
-    config_record: its record, where one came into force; else b"". brought: what the piece added to
+    versions: those of models that scores are made with, by model. config_record: the config's
+    record, where one came into force; else b"". brought: what the piece added to
     the engine's tallies. withheld: lines of suppressed stages that the relay has sent, for who
     reads a log again.
     """
@@ -62,6 +64,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     clock_ms: int
     config: Config
     brought: Tallies
+    versions: Mapping[str, str]
     config_record: bytes = b""
     withheld: list[bytes] = []
 
@@ -100,8 +103,17 @@ _expiring = msgspec.json.Decoder(Expiring)
 class Applier:
     """Applies one partition's records, in log order."""
 
-    def __init__(self, config: Config, engine: Engine, *, partition: int, partitions: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        versions: ModelVersions | None = None,
+        *,
+        partition: int,
+        partitions: int,
+    ) -> None:
         self.engine = engine
+        self.versions = versions or ModelVersions()
         self._config = config
         self._decoder = new_decoder(config, engine.checkpoint.clock_ms)
         self._partition = partition
@@ -116,7 +128,7 @@ class Applier:
         """Apply a batch of events or a control record, as the steps are asked for.
 
         Raises:
-            ConfigRecordError: a config that cannot be read; nothing behind it is applied.
+            LogRecordError: a config or a version that cannot be read; nothing behind it is applied.
         """
         if not isinstance(piece, ControlRecord):
             yield self._events(piece)
@@ -127,6 +139,10 @@ class Applier:
         yield self._pass_time(piece)
         if piece.kind == "config":
             yield self._switch(piece)
+        elif piece.kind == "model":
+            # Not before the step is done with: what it decided tells of the version before.
+            self.versions.take(piece, self._config, self.engine)
+            yield self._pass_time(piece)
 
     def drain(self) -> Step:
         """Decide all that is pending, however far ahead: see `Engine.drain`."""
@@ -151,6 +167,7 @@ class Applier:
             gone = self._of_gone_tags(config)
             self._config = config
             self.engine = self.engine.successor(config)
+            self.versions.put_in_force(config, self.engine)
             self._tallies = self.engine.tallies
             self._decoder = new_decoder(config, self._decoder.clock_ms)
         return replace(self._pass_time(record), forgotten=gone, config_record=record.value)
@@ -239,6 +256,7 @@ class Applier:
             clock_ms=self.engine.checkpoint.clock_ms,
             config=self._config,
             brought=since(before, self._tallies),
+            versions=self.versions.in_force,
             config_record=step.config_record,
             withheld=batch.withheld,
         )

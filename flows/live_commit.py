@@ -17,3 +17,4 @@ class Live(Struct, frozen=True, kw_only=True):
     relayed_count: int = 0
     audiences: list[AudienceChange] = []
     profiles: list[tuple[bytes, bytes]] = []
+    models: dict[str, bytes] = {}

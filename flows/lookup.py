@@ -17,6 +17,7 @@ from config.problems import shown
 from config.schema import Config
 from connectors.murmur import fill_partitions
 from flows.loading import load_engine, tell_conversions
+from flows.model_versions import ModelVersions
 from state.store import Snapshot, StoreError
 from state.stored import open_partition, partitions_of
 
@@ -49,6 +50,7 @@ def profile_of(directory: Path, config: Config, user: str) -> bytes:
     if snapshot is None:
         raise unknown_user(directory, user, partitions)
     engine = load_engine(str(directory), config, partition, snapshot)
+    ModelVersions().resume(snapshot.models, config, engine)
     tell_conversions(str(directory), [engine.conversion])
     return next(engine.profiles())
 

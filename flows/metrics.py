@@ -7,7 +7,7 @@ reasons, and the journeys of the config; never a user.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Literal
 
@@ -123,13 +123,20 @@ ERRORS = _counter(
 CONFIG = _gauge(
     "config_info", "always 1: the version of the config in force", "partition", "version"
 )
+MODEL = _gauge(
+    "model_info",
+    "always 1: the version that a model's scores are made with",
+    "partition",
+    "model",
+    "version",
+)
 
 METRICS = (
     *(PARTITIONS, OWNED, REFUSED, LEASES, LAG, LOG_TIME),
     *(EVENTS, DUPLICATES, LATE, DEAD_LETTERS),
     *(TRIGGERS, SUPPRESSED, GOALS),
     *(COMMIT, COMMIT_TIME, ROWS, OUTBOX, RELAY, RELAYED, EVENT_TO_TRIGGER, TIMER_LATENESS),
-    *(USERS, STATE_BYTES, TIMERS, ERRORS, CONFIG),
+    *(USERS, STATE_BYTES, TIMERS, ERRORS, CONFIG, MODEL),
 )
 OF_THE_HOLDER = (LAG, LOG_TIME, COMMIT_TIME, OUTBOX, USERS, STATE_BYTES, TIMERS)
 """What only the process that holds a partition can tell: gone from its page with the lease."""
@@ -207,14 +214,15 @@ class Metrics(Collector):
         """The lease was released, or another process has it; no more is told of the partition."""
         with self._lock:
             self._add(LEASES, ("lost" if lost else "released",), 1)
-            self._forget_config(partition)
+            self._forget(CONFIG, partition)
+            self._forget(MODEL, partition)
             for metric in (OWNED, *OF_THE_HOLDER):
                 self._values[metric.name].pop((str(partition),), None)
 
     def configured(self, partition: int, version: str, journeys: Sequence[str]) -> None:
         """From now on this config decides in the partition; `journeys` are its names, in order."""
         with self._lock:
-            self._forget_config(partition)
+            self._forget(CONFIG, partition)
             self._set(CONFIG, (str(partition), version), 1)
             self._journeys[partition] = tuple(journeys)
             for journey in journeys:
@@ -222,6 +230,13 @@ class Metrics(Collector):
                     self._add(metric, (journey,), 0)
                 for reason in SUPPRESSION_REASONS:
                     self._add(SUPPRESSED, (journey, reason), 0)
+
+    def scores_by(self, partition: int, versions: Mapping[str, str]) -> None:
+        """From now on the partition's scores are made with these versions of models."""
+        with self._lock:
+            self._forget(MODEL, partition)
+            for model, version in versions.items():
+                self._set(MODEL, (str(partition), model, version), 1)
 
     def batch(self, partition: int, facts: BatchFacts) -> None:
         """A batch was applied."""
@@ -302,10 +317,10 @@ class Metrics(Collector):
             else:
                 self._add(SUPPRESSED, (journey, DECIDED_REASONS[outcome]), count)
 
-    def _forget_config(self, partition: int) -> None:
-        versions = self._values[CONFIG.name]
-        for labels in [labels for labels in versions if labels[0] == str(partition)]:
-            del versions[labels]
+    def _forget(self, metric: Metric, partition: int) -> None:
+        values = self._values[metric.name]
+        for labels in [labels for labels in values if labels[0] == str(partition)]:
+            del values[labels]
 
     def _set(self, metric: Metric, labels: Labels, value: float) -> None:
         self._values[metric.name][labels] = value

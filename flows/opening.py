@@ -18,6 +18,7 @@ from connectors.threads import on_thread
 from flows.live import LivePartition, LiveParts, open_partition
 from flows.metrics import Metrics
 from flows.partition_metrics import PartitionMetrics
+from flows.rollbacks import Rollbacks
 from state.redis_store import RedisStore
 from state.store import StoreError
 
@@ -47,6 +48,7 @@ class Opener(Struct, frozen=True, kw_only=True):
     store: RedisStore
     metrics: Metrics
     first_config: Callable[[int], ControlRecord]
+    rollbacks: Rollbacks
     now_ms: Callable[[], int]
     rebuild: bool = False
 
@@ -71,6 +73,7 @@ class Opener(Struct, frozen=True, kw_only=True):
             side=self.broker.side_output(partition),
             metrics=PartitionMetrics(self.metrics, partition, self.now_ms),
             released=partial(self.store.release, partition, owner),
+            rolled_back=partial(self.rollbacks.found, partition),
             rebuild=self.rebuild,
         )
 

@@ -218,6 +218,7 @@ class Engine:
             audiences=live.audiences,
             profiles=live.profiles,
             config=live.config,
+            models=live.models,
             shape=b"" if self._shape_is_stored else encode_shape(self._shape),
         )
         self._touched[:] = 0

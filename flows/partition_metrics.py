@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from config.schema import Config
 from connectors.late import is_late
@@ -29,18 +29,20 @@ class PartitionMetrics:
         self._metrics = metrics
         self._partition = partition
         self._config: Config | None = None
+        self._versions: Mapping[str, str] = {}
         self._state_at_ms = 0
 
-    def configured(self, config: Config) -> None:
-        """This config decides from now on."""
-        self._config = config
+    def configured(self, config: Config, versions: Mapping[str, str]) -> None:
+        """This config decides from now on, with these versions of models."""
+        self._config, self._versions = config, versions
         journeys = [journey.name for journey in config.journeys]
         self._metrics.configured(self._partition, config.version, journeys)
+        self._metrics.scores_by(self._partition, versions)
 
     def applied(self, applied: Applied, end_offset: int) -> None:
         """A piece of the log was applied, which ends at `end_offset` as far as is known."""
-        if applied.config is not self._config:
-            self.configured(applied.config)
+        if applied.config is not self._config or applied.versions is not self._versions:
+            self.configured(applied.config, applied.versions)
         brought = applied.brought
         facts = BatchFacts(
             events=brought.events,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,15 +15,13 @@ from config.schema import Config
 from connectors.kafka_ranges import Span, TopicRange, pieces_in
 from connectors.kafka_reader import KafkaReader
 from connectors.log import ControlRecord
-from flows.config_records import (
-    SCAN_RECORDS,
-    ConfigRecordError,
-    config_of,
-    first_config,
-    stored_config,
-)
+from flows.config_records import ConfigRecordError, config_of, first_config, stored_config
+from flows.control_records import SCAN_RECORDS
 from flows.loading import load_engine, tell_conversions
+from flows.model_records import ModelRecordError
+from flows.model_versions import ModelVersions
 from flows.partition import Engine
+from flows.rollbacks import Lookout
 from state.file_store import FileStore
 from state.store import Checkpoint, Snapshot, StoreError
 
@@ -58,12 +57,14 @@ class Part(Struct, frozen=True, kw_only=True):
     """A partition of a range, with an engine that stands at its begin.
 
     config_record: of the log's config in force there, for the state; b"" where it has that.
+    versions: of models, as the state has them.
     """
 
     span: Span
     engine: Engine
     config: Config
     config_record: bytes
+    versions: ModelVersions
 
 
 def parts_of(
@@ -73,7 +74,7 @@ def parts_of(
 
     Raises:
         StoreError: what is stored does not belong to this range.
-        ConfigRecordError: no config is given, and the log's cannot be read.
+        LogRecordError: no config is given, and the log's cannot be read; or a model's version.
         OSError: store or broker cannot be read.
     """
     for span in spans:
@@ -103,7 +104,8 @@ def _from_nothing(beginning: Beginning, span: Span) -> Part:
     config, record = _config_in_force(beginning, span, None)
     engine = Engine(config, partition=span.partition)
     engine.checkpoint = replace(engine.checkpoint, next_offset=span.begin)
-    return Part(span=span, engine=engine, config=config, config_record=record)
+    versions = ModelVersions(partial(_rolled_back, beginning, span.partition))
+    return Part(span=span, engine=engine, config=config, config_record=record, versions=versions)
 
 
 def _resumed(beginning: Beginning, span: Span, snapshot: Snapshot) -> Part:
@@ -114,7 +116,14 @@ def _resumed(beginning: Beginning, span: Span, snapshot: Snapshot) -> Part:
     config, record = _config_in_force(beginning, span, snapshot)
     engine = load_engine(str(beginning.state), config, span.partition, snapshot)
     tell_conversions(where, [engine.conversion])
-    return Part(span=span, engine=engine, config=config, config_record=record)
+    versions = ModelVersions(partial(_rolled_back, beginning, span.partition))
+    versions.resume(snapshot.models, config, engine)
+    return Part(span=span, engine=engine, config=config, config_record=record, versions=versions)
+
+
+def _rolled_back(beginning: Beginning, partition: int, error: ModelRecordError) -> bool:
+    with closing(beginning.reader(partition, error.offset + 1)) as reader:
+        return Lookout(error.model, reader, beginning.pause).look()
 
 
 def _check_position(beginning: Beginning, where: str, span: Span, checkpoint: Checkpoint) -> None:

@@ -67,7 +67,7 @@ def replay_range(options: RangeOptions, stop: Event, advance: Callable[[int], No
     Raises:
         KeyboardInterrupt: `stop` was set and there is no state to keep the run in.
         StoreError: the state cannot be used, or not with this range or configuration.
-        ConfigRecordError: no config is given, and the log's cannot be read.
+        LogRecordError: no config is given, and the log's cannot be read; or a model's version.
         OSError: the broker cannot be reached, or a file not be read or written.
     """
     beginning = options.beginning
@@ -108,7 +108,11 @@ class PartRun:
 
     def __init__(self, part: Part, *, partitions: int, passes_over_configs: bool) -> None:
         self.applier = Applier(
-            part.config, part.engine, partition=part.span.partition, partitions=partitions
+            part.config,
+            part.engine,
+            part.versions,
+            partition=part.span.partition,
+            partitions=partitions,
         )
         self._passes_over_configs = passes_over_configs
         self._config_to_store = part.config_record
@@ -127,7 +131,8 @@ class PartRun:
 
     def commit(self) -> Commit:
         """What has changed of the profiles, and the position."""
-        return self.applier.engine.commit(Live(config=self._config_to_store))
+        live = Live(config=self._config_to_store, models=self.applier.versions.taken())
+        return self.applier.engine.commit(live)
 
     def counters(self) -> Counters:
         """The sums of all configs that were in force."""

@@ -34,6 +34,7 @@ from flows.exits import DONE, PROBLEMS, USAGE, WORLD
 from flows.health import Address, Pages, address_of_process, not_alive, not_ready, serving
 from flows.metrics import Metrics
 from flows.opening import Opener
+from flows.rollbacks import Rollbacks
 from flows.supervise import supervise
 from flows.warming import warm_up
 from flows.worker import Round, Worker
@@ -96,6 +97,7 @@ def run_process(options: RunOptions) -> NoReturn:
         store=store,
         metrics=metrics,
         first_config=partial(beginning_config, broker),
+        rollbacks=Rollbacks(broker.reader, pause),
         now_ms=now_ms,
         rebuild=options.rebuild,
     )

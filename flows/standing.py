@@ -9,7 +9,7 @@ from msgspec import Struct
 from connectors.kafka_errors import BrokerError
 from connectors.log import Fenced
 from connectors.triggers import instant_text
-from flows.config_records import ConfigRecordError
+from flows.control_records import LogRecordError
 from flows.health import PartitionHealth
 from flows.live import LivePartition
 from flows.metrics import Source
@@ -73,12 +73,12 @@ def was_taken(error: Exception) -> bool:
 def is_refusal(error: Exception) -> bool:
     """Whether only the operator can mend what a partition was let go for."""
     mends_itself = isinstance(error, StoreConflict | StoreFellBack)
-    return isinstance(error, ConfigRecordError | StoreError) and not mends_itself
+    return isinstance(error, LogRecordError | StoreError) and not mends_itself
 
 
 def source_of(error: Exception) -> Source:
     """Who made the trouble."""
-    return "kafka" if isinstance(error, BrokerError | ConfigRecordError) else "redis"
+    return "kafka" if isinstance(error, BrokerError | LogRecordError) else "redis"
 
 
 def health_of(partition: int, turn: Turn, turned_at_ms: int, now_ms: int) -> PartitionHealth:

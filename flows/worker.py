@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from connectors.log import Fenced, Polled
 from connectors.threads import on_thread
-from flows.config_records import ConfigRecordError
+from flows.control_records import LogRecordError
 from flows.health import PartitionHealth
 from flows.live import LivePartition
 from flows.live_apply import Applied
@@ -40,7 +40,7 @@ CLOSINGS_MAX = 8
 OPENING_SECONDS = 1.0
 """Partitions that are closed at a time; how long one that is still being opened is waited for."""
 
-FAILURES = (StoreError, Fenced, ConfigRecordError, OSError)
+FAILURES = (StoreError, Fenced, LogRecordError, OSError)
 """What a partition is let go for; anything else is a fault of ours, and ends the process."""
 
 
@@ -122,10 +122,10 @@ class Worker:
         return rounds
 
     def apply(self, round_: Round) -> Done:
-        """Apply what a round brought; a config that cannot be read stops its partition."""
+        """Apply what a round brought; a version that cannot be read stops its partition."""
         try:
             applied = round_.run.apply(round_.polled)
-        except ConfigRecordError as error:
+        except LogRecordError as error:
             self._let_go(round_.partition, self._turns[round_.partition], error)
             applied = []
         return Done(partition=round_.partition, run=round_.run, applied=applied)
