@@ -100,9 +100,30 @@ PROFILE = KeyKind(
     writer="commits, at most once a second and user",
     holds="readable JSON of the profile, for everyone, with the position it is true for",
 )
+LEARNER = KeyKind(
+    pattern="{PREFIX:learner}:state",
+    type="string",
+    lifetime="for ever",
+    writer="the learner, each second in which it learns",
+    holds="all that it knows, with its place in the topic of examples",
+)
+LEARNER_LEASE = KeyKind(
+    pattern="{PREFIX:learner}:lease",
+    type="string",
+    lifetime=f"{LEASE_MS // 1000} s",
+    writer="the learner",
+    holds="the token of the one that learns; gone once it stops or releases",
+)
+HELD = KeyKind(
+    pattern="{PREFIX:learner}:held",
+    type="hash",
+    lifetime="until `beckon models resume`",
+    writer="`beckon models rollback`",
+    holds="by model the version that was chosen, and that the learner does not replace",
+)
 KEYS = (
     *(CHECKPOINT, LEASE, ROW, DEADLINES, OUTBOX, AUDIENCE, SHAPE, CONFIG, MODELS),
-    *(PARTITIONS, PROFILE),
+    *(PARTITIONS, PROFILE, LEARNER, LEARNER_LEASE, HELD),
 )
 
 
@@ -143,6 +164,26 @@ def partition_keys(prefix: str, partition: int) -> PartitionKeys:
         row_start=key(ROW),
         audience_start=key(AUDIENCE),
     )
+
+
+class LearnerKeys(Struct, frozen=True, kw_only=True):
+    """The keys of the learner."""
+
+    state: bytes
+    lease: bytes
+    held: bytes
+
+
+def learner_keys(prefix: str) -> LearnerKeys:
+    """The keys of the learner.
+
+    >>> learner_keys("beckon").state
+    b'{beckon:learner}:state'
+    """
+    state, lease, held = (
+        kind.pattern.replace("PREFIX", prefix).encode() for kind in (LEARNER, LEARNER_LEASE, HELD)
+    )
+    return LearnerKeys(state=state, lease=lease, held=held)
 
 
 def partitions_key(prefix: str) -> bytes:

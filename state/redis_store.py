@@ -15,6 +15,7 @@ import msgspec
 
 from state.keys import LEASE_MS, PartitionKeys, partition_keys, partitions_key, profile_start
 from state.redis_client import Retrying, Transaction, complaints, connect
+from state.redis_lease import give_up_lease, take_lease
 from state.redis_settings import RedisSettings
 from state.store import (
     Checkpoint,
@@ -92,16 +93,7 @@ class RedisStore:
 
     def release(self, partition: int, owner: str) -> None:
         """Give the lease up, if `owner` has it, so that the next owner need not wait."""
-        key = self._keys_of(partition).lease
-
-        def give_up(pipe: Transaction) -> int:
-            if pipe.execute_command("GET", key) == owner.encode():
-                pipe.multi()
-                pipe.execute_command("DEL", key)
-                pipe.execute()
-            return 0
-
-        self._redis.watching([key], give_up)
+        give_up_lease(self._redis, self._keys_of(partition).lease, owner)
 
     def checkpoint(self, partition: int) -> Checkpoint | None:
         """The checkpoint of a partition; None if there is none."""
@@ -200,18 +192,7 @@ class RedisStore:
             ) from None
 
     def _take(self, partition: int, owner: str, lease_ms: int) -> int:
-        key = self._keys_of(partition).lease
-
-        def take(pipe: Transaction) -> int:
-            holder, left_ms = pipe.execute_command("GET", key), pipe.execute_command("PTTL", key)
-            if holder not in (None, owner.encode()):
-                return max(int(left_ms), 1)
-            pipe.multi()
-            pipe.execute_command("SET", key, owner, "PX", lease_ms)
-            pipe.execute()
-            return 0
-
-        return self._redis.watching([key], take)
+        return take_lease(self._redis, self._keys_of(partition).lease, owner, lease_ms)
 
     def _taken(self, commit: Commit) -> StoreConflict:
         return StoreConflict(
