@@ -7,9 +7,11 @@ are made and checked in `kafka_topics.py`.
 from __future__ import annotations
 
 from connectors.kafka_producers import KafkaSideOutput, KafkaWriter
+from connectors.kafka_ranges import TopicRange, spans_of
 from connectors.kafka_reader import KafkaReader
 from connectors.kafka_relay import KafkaRelay
 from connectors.kafka_settings import KafkaSettings
+from connectors.log import EXAMPLES_TOPIC
 
 
 class KafkaBroker:
@@ -21,6 +23,18 @@ class KafkaBroker:
     def reader(self, partition: int, next_offset: int) -> KafkaReader:
         """A reader of a partition of the log, from an offset on (0: the first that there is)."""
         return KafkaReader(self._settings, partition, next_offset)
+
+    def examples(self, next_offset: int) -> KafkaReader:
+        """A reader of the topic of examples, from an offset on."""
+        return KafkaReader(self._settings, 0, next_offset, topic=EXAMPLES_TOPIC)
+
+    def examples_span(self) -> tuple[int, int]:
+        """The first offset that the topic of examples has, and the next one.
+
+        Raises `BrokerError`: the broker cannot be reached, or has no such topic.
+        """
+        (span,) = spans_of(TopicRange(settings=self._settings, topic=EXAMPLES_TOPIC))
+        return span.first, span.end
 
     def writer(self) -> KafkaWriter:
         """A writer of control records."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from connectors.events import RawBatch
 from connectors.late import is_late, outgoing
 from connectors.log import (
+    EXAMPLES_TOPIC,
     ControlKind,
     ControlRecord,
     Fenced,
@@ -41,7 +43,15 @@ class MemoryBroker:
 
     def reader(self, partition: int, next_offset: int) -> MemoryReader:
         """A reader of a partition from an offset on."""
-        return MemoryReader(self, partition, next_offset)
+        return MemoryReader(self.log[partition], next_offset)
+
+    def examples(self, next_offset: int) -> MemoryReader:
+        """A reader of the topic of examples, from an offset on."""
+        return MemoryReader(TopicLog(self.topics[EXAMPLES_TOPIC]), next_offset)
+
+    def examples_span(self) -> tuple[int, int]:
+        """The first offset that the topic of examples has, and the next one."""
+        return 0, len(self.topics[EXAMPLES_TOPIC])
 
     def writer(self) -> MemoryWriter:
         """A writer of control records."""
@@ -56,11 +66,24 @@ class MemoryBroker:
         return MemorySideOutput(self)
 
 
+class TopicLog(Sequence[tuple[int, str, bytes]]):
+    """A topic's messages as a log is read: log times count for nothing."""
+
+    def __init__(self, messages: list[tuple[bytes | None, bytes]]) -> None:
+        self._messages = messages
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __getitem__(self, offset: Any) -> Any:
+        return 0, "", self._messages[offset][1]
+
+
 class MemoryReader:
     """See `connectors.log.LogReader`."""
 
-    def __init__(self, broker: MemoryBroker, partition: int, next_offset: int) -> None:
-        self._log = broker.log[partition]
+    def __init__(self, log: Sequence[tuple[int, str, bytes]], next_offset: int) -> None:
+        self._log = log
         self._next = next_offset
 
     def poll(self, count_max: int) -> Polled:

@@ -18,7 +18,7 @@ FORMAT = 1
 DIGEST_BYTES = 32
 SAVED_BYTES_MAX = 8_000_000
 
-Kind = Literal["learner", "version", "model"]
+Kind = Literal["learner", "version", "model", "learning"]
 Saved = TypeVar("Saved", bound=Struct)
 
 

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from flows.control_records import RECORD_BYTES_MAX, LogRecordError
-from flows.learn_saved import UnreadableModelError, Version, read_version, version_id
+from flows.learn_saved import Version, read_version, version_id
+from flows.learn_sealed import UnreadableModelError
 
 VERSION_DIGITS = 16
 """So much of a version's id names it: in records, triggers, examples and profiles."""

@@ -5,9 +5,14 @@ Compiling takes a minute, once for a version; loading what was compiled before t
 
 from __future__ import annotations
 
+import numpy as np
+
 from config.load import load
 from connectors.log import ControlRecord
 from connectors.memory_broker import raw_batches
+from flows.example_records import partitions_of
+from flows.learn_model import BATCH
+from flows.learn_watch import ModelLearner, settings_of
 from flows.live_apply import Applier
 from flows.partition import Engine
 from state.store import Snapshot
@@ -35,3 +40,14 @@ def warm_up() -> None:
 def tick_at(log_ms: int) -> ControlRecord:
     """A tick behind the first record."""
     return ControlRecord(kind="tick", offset=1, log_ms=log_ms, value=b"")
+
+
+def warm_up_learning() -> None:
+    """Have a model learn, before the learner takes its lease and must keep it."""
+    for model in load().models[:1]:
+        features = np.zeros((2 * BATCH, len(model.features)))
+        outcomes = np.arange(2 * BATCH) % 2 == 0
+        learner = ModelLearner(settings_of(model))
+        learner.take(features, outcomes, np.full(2 * BATCH, 0.5), np.zeros(2 * BATCH, np.int64))
+        learner.scorer()
+    partitions_of(["a user"], 1)

@@ -13,6 +13,11 @@ READ_AT_ONCE = 1_000
 SCAN_AT_ONCE = "5000"
 
 
+def stored_models(redis: Retrying, key: bytes) -> dict[str, bytes]:
+    """The records of models' versions that a partition keeps."""
+    return {model.decode(): record for model, record in redis.call("HGETALL", key).items()}
+
+
 class RedisReader:
     """A client that only reads."""
 
@@ -41,9 +46,25 @@ class RedisReader:
     def checkpoints(self) -> Iterator[Checkpoint]:
         """The checkpoint of each partition that has one."""
         for number in range(self.partitions()):
-            stored = self._redis.call("GET", partition_keys(self._prefix, number).checkpoint)
-            if stored is not None:
-                yield decode_checkpoint(stored)
+            checkpoint = self.checkpoint(number)
+            if checkpoint is not None:
+                yield checkpoint
+
+    def checkpoint(self, partition: int) -> Checkpoint | None:
+        """The checkpoint of a partition; None if it has none."""
+        stored = self._redis.call("GET", partition_keys(self._prefix, partition).checkpoint)
+        return decode_checkpoint(stored) if stored is not None else None
+
+    def config(self, partition: int) -> bytes:
+        """The record of the config in force in a partition; b"" where none is stored."""
+        stored: bytes | None = self._redis.call(
+            "GET", partition_keys(self._prefix, partition).config
+        )
+        return stored or b""
+
+    def models(self, partition: int) -> dict[str, bytes]:
+        """The record of the last version of each model in a partition."""
+        return stored_models(self._redis, partition_keys(self._prefix, partition).models)
 
     def profile(self, user: bytes) -> bytes | None:
         """The readable profile of a user, JSON; None if there is none."""

@@ -16,6 +16,7 @@ import msgspec
 from state.keys import LEASE_MS, PartitionKeys, partition_keys, partitions_key, profile_start
 from state.redis_client import Retrying, Transaction, complaints, connect
 from state.redis_lease import give_up_lease, take_lease
+from state.redis_reading import stored_models
 from state.redis_settings import RedisSettings
 from state.store import (
     Checkpoint,
@@ -128,7 +129,7 @@ class RedisStore:
             outbox=self._redis.call("LRANGE", keys.outbox, 0, -1),
             shape=self._redis.call("GET", keys.shape) or b"",
             config=self._redis.call("GET", keys.config) or b"",
-            models=self._models(keys),
+            models=stored_models(self._redis, keys.models),
             pieces=self._pieces(partition, encoded),
         )
 
@@ -201,10 +202,6 @@ class RedisStore:
             got="a lease that another run has taken",
             fix="another run has written here since, or is about to: stop this one",
         )
-
-    def _models(self, keys: PartitionKeys) -> dict[str, bytes]:
-        stored = self._redis.call("HGETALL", keys.models)
-        return {model.decode(): record for model, record in stored.items()}
 
     def _pieces(self, partition: int, encoded: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
         """All rows; they cannot change as long as the checkpoint does not."""

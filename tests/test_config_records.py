@@ -48,7 +48,7 @@ class SilentReader(MemoryReader):
 
 def test_a_log_that_cannot_be_read_is_not_taken_for_one_without_a_config() -> None:
     with pytest.raises(OSError, match="got nothing from the broker"):
-        first_config(SilentReader(MemoryBroker(1), 0, 0), lambda: None)
+        first_config(SilentReader([], 0), lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,242 @@
+"""The run of the one learner: examples are taken in, what was learned is saved, versions go out.
+
+Saved is one value, position and models together, and a version goes out only after what it knows is
+saved. Whatever fails is raised by a step: the run is then dropped with all its memory, and a new
+one goes on from what is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from msgspec import Struct
+
+from config.schema import Config
+from connectors.log import ControlRecord, LogReader, LogWriter, Polled
+from flows.config_records import config_of
+from flows.control_records import LogRecordError, push_to_all
+from flows.learn_sealed import UnreadableModelError
+from flows.learner_metrics import LearnerMetrics
+from flows.learning import Learning, SavedLearning, Taken, load_saved
+from flows.model_records import encode_model, version_name
+from state.learner_store import LearnerStore
+from state.store import StoreConflict, StoreError
+
+POLL_EXAMPLES_MAX = 2_000
+SAVE_EVERY_MS = 1_000
+LOOK_EVERY_MS = 500
+CONFIG_EVERY_MS = 2_000
+PUBLISH_EVERY_MS = 60_000
+"""How often, at most: what was learned is saved, or else the lease renewed; it is looked whether a
+version is due; whether another config is in force; a version of a model goes out."""
+
+
+class LearnerParts(Struct, frozen=True, kw_only=True):
+    """What the run of a learner is made of.
+
+    `reader_from` opens the topic of examples at an offset, `span` says which offsets it has: the
+    first and the next. `config` reads the record of the config in force, None before there is one.
+    """
+
+    partitions: int
+    owner: str
+    store: LearnerStore
+    reader_from: Callable[[int], LogReader]
+    span: Callable[[], tuple[int, int]]
+    config: Callable[[], ControlRecord | None]
+    writer: LogWriter
+    metrics: LearnerMetrics
+    tell: Callable[[str], None]
+
+
+def open_learner(parts: LearnerParts) -> LearnerRun | None:
+    """Take the lease and go on from what is saved; None while another learner has it.
+
+    Raises:
+        LogRecordError: there is no config yet, or it cannot be read.
+        StoreError: what is saved cannot be read, or is of another topic.
+        OSError: store or broker cannot be reached.
+    """
+    if parts.store.acquire(parts.owner):
+        return None
+    try:
+        record = parts.config()
+        if record is None:
+            raise LogRecordError(
+                "the log: expected a config, which says what is to be learned, got none yet; "
+                "`beckon run` or `beckon config push` brings one"
+            )
+        return LearnerRun(parts, record)
+    except BaseException:
+        with suppress(OSError, StoreError):
+            parts.store.release(parts.owner)
+        raise
+
+
+class LearnerRun:
+    """A run, from what is saved on. `now_ms` is the wall clock throughout."""
+
+    def __init__(self, parts: LearnerParts, record: ControlRecord) -> None:
+        self._parts = parts
+        self._config_value = record.value
+        self._saved = parts.store.load()
+        self._learning = self._resumed(config_of(record))
+        self._reader = parts.reader_from(self._learning.next_offset)
+        self._changed = False
+        self._saved_at_ms = self._looked_at_ms = self._config_at_ms = 0
+        self._published_at_ms: dict[str, int] = {}
+        self._lag = 0
+        self.heard_at_ms = 0
+        parts.metrics.configured(self._learning.names)
+
+    @property
+    def next_offset(self) -> int:
+        """Up to where the topic of examples was learned from."""
+        return self._learning.next_offset
+
+    def poll(self, now_ms: int) -> Polled:
+        """What has arrived of the topic; another config that is in force by now comes first."""
+        if now_ms - self._config_at_ms >= CONFIG_EVERY_MS:
+            self._config_at_ms = now_ms
+            self._look_for_config()
+            self._held()
+        polled = self._reader.poll(POLL_EXAMPLES_MAX)
+        if polled.heard:
+            self.heard_at_ms = now_ms
+        self._lag = max(polled.end_offset - polled.next_offset, 0)
+        return polled
+
+    def apply(self, polled: Polled) -> Taken:
+        """Learn from it."""
+        self._changed = True
+        return self._learning.take(polled)
+
+    def settle(self, taken: Taken, now_ms: int) -> None:
+        """Save what was learned and publish versions, where it is time to."""
+        self._parts.metrics.taken(taken, self._learning.figures(), self._lag)
+        for model, alarm in taken.alarms:
+            self._parts.tell(
+                f"model {model}: its scores have got worse: log loss {alarm.loss_since:.3f}, "
+                f"{alarm.loss_before:.3f} before"
+            )
+        if now_ms - self._saved_at_ms >= SAVE_EVERY_MS:
+            self._keep(now_ms)
+        if now_ms - self._looked_at_ms >= LOOK_EVERY_MS:
+            self._looked_at_ms = now_ms
+            self._publish(now_ms)
+
+    def close(self, now_ms: int) -> None:
+        """Save what was learned, and leave."""
+        try:
+            self._keep(now_ms)
+            self._parts.store.release(self._parts.owner)
+        finally:
+            self._reader.close()
+
+    def leave(self) -> None:
+        """Leave at once: what was not saved is learned again by the next run."""
+        self._reader.close()
+        with suppress(OSError, StoreError):
+            self._parts.store.release(self._parts.owner)
+
+    def _resumed(self, config: Config) -> Learning:
+        learning = Learning(config, self._parts.partitions)
+        if self._saved is None:
+            return learning
+        saved = saved_of(self._saved)
+        first, end = self._parts.span()
+        check_saved(saved, self._parts.partitions, end)
+        self._tell_anew(learning.resume(saved, config))
+        if saved.next_offset < first:
+            learning.next_offset = first
+            self._parts.tell(
+                f"{first - saved.next_offset:,} examples are gone from their topic that were not "
+                "learned yet; going on behind them"
+            )
+        return learning
+
+    def _look_for_config(self) -> None:
+        record = self._parts.config()
+        if record is None or record.value == self._config_value:
+            return
+        config = config_of(record)
+        self._config_value = record.value
+        self._tell_anew(self._learning.change(config))
+        self._parts.metrics.configured(self._learning.names)
+        self._changed = True
+
+    def _tell_anew(self, models: list[str]) -> None:
+        for model in models:
+            self._parts.tell(f"model {model}: learned anew: its examples or terms are others now")
+
+    def _keep(self, now_ms: int) -> None:
+        """Save what has changed, or renew the lease."""
+        self._saved_at_ms = now_ms
+        if self._changed:
+            value = self._learning.save()
+            self._parts.store.save(self._parts.owner, self._saved, value)
+            self._saved, self._changed = value, False
+        elif self._parts.store.acquire(self._parts.owner):
+            raise StoreConflict(
+                "learner",
+                expected="to keep the lease",
+                got="another learner that has it",
+                fix="this one waits",
+            )
+
+    def _publish(self, now_ms: int) -> None:
+        """Put the versions into the log that are due; those that an operator holds stay back."""
+        due = [
+            (model, version)
+            for model, version in self._learning.unpublished()
+            if now_ms - self._published_at_ms.get(model, 0) >= PUBLISH_EVERY_MS
+        ]
+        if not due:
+            return
+        held = self._held()
+        self._keep(now_ms)
+        for model, version in due:
+            if model in held:
+                continue
+            value = encode_model(model, version)
+            push_to_all(self._parts.writer, self._parts.partitions, "model", value)
+            self._learning.note_published(model, version)
+            self._published_at_ms[model] = now_ms
+            self._changed = True
+            self._parts.tell(f"model {model}: version {version_name(version)} published")
+            self._parts.metrics.published(model, now_ms)
+
+    def _held(self) -> dict[str, str]:
+        """The models that an operator holds, as of now."""
+        held = self._parts.store.held()
+        self._parts.metrics.held({model: model in held for model in self._learning.names})
+        return held
+
+
+def saved_of(value: bytes) -> SavedLearning:
+    """What was saved; a StoreError says what to do where it cannot be read."""
+    try:
+        return load_saved(value)
+    except UnreadableModelError as error:
+        raise StoreError(
+            "learner",
+            expected="what a learner of this version of Beckon saved",
+            got=str(error),
+            fix="run the version that saved it; or delete the key {PREFIX:learner}:state, and all "
+            "that the topic of examples still has is learned again",
+        ) from error
+
+
+def check_saved(saved: SavedLearning, partitions: int, end: int) -> None:
+    """Refuse what was learned of a log with other partitions, or of another topic."""
+    fix = (
+        "give the URL and the prefix that belong together; or delete the key "
+        "{PREFIX:learner}:state, and all that the topic of examples has is learned again"
+    )
+    if saved.partitions != partitions:
+        expected = f"a log of {saved.partitions} partitions, whose examples were learned"
+        raise StoreError("learner", expected=expected, got=f"one of {partitions}", fix=fix)
+    if saved.next_offset > end:
+        expected = f"examples up to offset {saved.next_offset:,}, which were learned"
+        raise StoreError("learner", expected=expected, got=f"a topic up to {end:,}", fix=fix)
