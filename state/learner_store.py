@@ -82,8 +82,7 @@ class MemoryLearnerStore:
         if heading(self._value) != heading(value):
             check_save("memory", heading(self._value), previous)
             check_owner("memory", self._owner.encode() or None, owner)
-            self._value = value
-        self._owner = owner
+            self._value, self._owner = value, owner
 
     def held(self) -> dict[str, str]:
         """See `LearnerStore.held`."""
