@@ -49,5 +49,6 @@ class KafkaBroker:
 
         What a partition of the log brings about is keyed by users, who are in the partition of the
         same number of each topic; what has no key, such as a dead letter, stays with it so, too.
+        The topic of examples has one partition.
         """
         return KafkaSideOutput(self._settings, partition)

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connectors.kafka_errors import BrokerError, broker_error, cause
 from connectors.kafka_settings import KafkaSettings
-from connectors.log import CONTROL_HEADER, LOG_TOPIC, ControlKind
+from connectors.log import CONTROL_HEADER, EXAMPLES_TOPIC, LOG_TOPIC, ControlKind
 
 PARTITIONER = "murmur2_random"
 """Kafka's own; librdkafka's default would put users elsewhere than the Java client does."""
@@ -143,7 +143,8 @@ class KafkaSideOutput:
     def produce(self, topic: str, key: bytes | None, value: bytes) -> None:
         """See `SideOutput.produce`."""
         name = self._settings.topic(topic)
-        self._producer.produce(name, value, key=key, partition=self._partition)
+        partition = 0 if topic == EXAMPLES_TOPIC else self._partition
+        self._producer.produce(name, value, key=key, partition=partition)
 
     def flush(self, seconds: float) -> None:
         """See `SideOutput.flush`."""

@@ -77,7 +77,7 @@ TOPICS = (
     Topic(
         name=EXAMPLES_TOPIC,
         about="what models learn from, in one order",
-        demanded={"cleanup.policy": "delete"},
+        demanded={"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"},
         first={"retention.ms": str(366 * DAY_MS)},
         partitions=1,
     ),

@@ -15,7 +15,7 @@ import click
 
 from flows.kafka_commands import OPTIONS_OPTION, topics
 from flows.letter_commands import dead_letters
-from flows.live_commands import config, produce, run
+from flows.live_commands import config, learn, produce, run
 from flows.option_types import instant
 from flows.range_commands import range_options, read
 from flows.redis_commands import profile, redis_option, state_group
@@ -64,6 +64,7 @@ beckon.add_command(read)
 beckon.add_command(profile)
 beckon.add_command(state_group)
 beckon.add_command(run)
+beckon.add_command(learn)
 beckon.add_command(produce)
 beckon.add_command(config)
 

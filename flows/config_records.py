@@ -23,6 +23,8 @@ from flows.control_records import (
 from flows.render_plan import bytes_max
 from state.store import Snapshot
 
+MODELS_FILE = "models.toml"
+
 
 class ConfigRecord(Struct, frozen=True, kw_only=True):
     """A version of the config: its files by name below the folder, as texts."""
@@ -138,6 +140,14 @@ def first_config(reader: LogReader, pause: Callable[[], None]) -> ControlRecord 
         OSError: the log could not be read to its end: whether it has one is not known.
     """
     return next(records_ahead(reader, "config", pause), None)
+
+
+def has_models(record: ControlRecord) -> bool:
+    """Whether a config's record has a file of models."""
+    try:
+        return MODELS_FILE in msgspec.json.decode(record.value, type=ConfigRecord).files
+    except msgspec.DecodeError:
+        return False
 
 
 def version_of(record: ControlRecord) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -17,8 +17,18 @@ if TYPE_CHECKING:
     from state.redis_settings import RedisSettings
 
 
+LEARNER_INDEX = -1
+"""The learner beside `beckon run` has its pages on the port before the first process's."""
+
 BECKON = (sys.executable, "-P", "-m", "flows.cli")
 """This very Beckon as another process, whatever it was started by and wherever."""
+
+
+UNTIL_EOF_OPTION = click.option(
+    "--until-eof",
+    is_flag=True,
+    help="End when standard input ends, too: with the process that holds its other end.",
+)
 
 
 @click.command()
@@ -55,20 +65,27 @@ BECKON = (sys.executable, "-P", "-m", "flows.cli")
     show_default=True,
     help="Where /metrics, /healthz and /readyz are; process i on PORT + i; off: nowhere.",
 )
-@click.option(
-    "--until-eof",
-    is_flag=True,
-    help="End when standard input ends, too: with the process that holds its other end.",
-)
+@click.option("--no-learner", is_flag=True, help="Start no learner beside it: see `beckon learn`.")
+@click.option("--learner-only", is_flag=True, help="Run nothing but the learner that it starts.")
+@UNTIL_EOF_OPTION
 def run(
     kafka: KafkaSettings, redis: RedisSettings, config_directory: Path | None, **chosen: Any
 ) -> int:
-    """Run the live engine until SIGTERM: from Kafka to Kafka, with profiles in Redis."""
+    """Run the live engine until SIGTERM: from Kafka to Kafka, with profiles in Redis.
+
+    Where the config has models, a process beside it learns them.
+    """
+    from flows.health import address_of_process
     from flows.run import RunOptions, run_process, run_processes
 
     processes, index = chosen["processes"], chosen["index"]
     if index is not None and index >= processes:
         raise click.UsageError(f"expected --index below --processes {processes}, got {index}")
+    metrics = address(chosen["metrics"])
+    if chosen["learner_only"]:
+        pages = address_of_process(metrics, LEARNER_INDEX) if metrics is not None else None
+        learn_until_stopped(kafka, redis, pages, until_eof=chosen["until_eof"])
+    has_learner = not chosen["no_learner"] and not index
     options = RunOptions(
         kafka=kafka,
         redis=redis,
@@ -76,12 +93,41 @@ def run(
         index=index or 0,
         processes=processes,
         rebuild=chosen["rebuild"],
-        metrics=address(chosen["metrics"]),
+        metrics=metrics,
         until_eof=chosen["until_eof"],
+        learner=(*BECKON, *sys.argv[1:], "--learner-only", "--until-eof") if has_learner else (),
     )
     if processes == 1 or index is not None:
         return run_process(options)
     return run_processes(options, [*BECKON, *sys.argv[1:]])
+
+
+@click.command()
+@with_kafka
+@redis_option(required=True, means="Where profiles are kept, and what is learned.")
+@click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    default="127.0.0.1:9463",
+    show_default=True,
+    help="Where /metrics, /healthz and /readyz are; off: nowhere.",
+)
+@UNTIL_EOF_OPTION
+def learn(kafka: KafkaSettings, redis: RedisSettings, metrics: str, *, until_eof: bool) -> None:
+    """Learn from the examples of a live engine until SIGTERM, and publish versions to its log.
+
+    One process learns; another one waits until that ends, and goes on where it was.
+    """
+    learn_until_stopped(kafka, redis, address(metrics), until_eof=until_eof)
+
+
+def learn_until_stopped(
+    kafka: KafkaSettings, redis: RedisSettings, pages: Address | None, *, until_eof: bool
+) -> NoReturn:
+    """Run the learner in this process, and end it."""
+    from flows.run_learner import LearnOptions, run_learner
+
+    run_learner(LearnOptions(kafka=kafka, redis=redis, metrics=pages, until_eof=until_eof))
 
 
 def address(text: str) -> Address | None:

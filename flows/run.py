@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -18,31 +18,26 @@ from msgspec import Struct
 from connectors.kafka import KafkaBroker
 from connectors.kafka_settings import KafkaSettings
 from connectors.kafka_topics import log_partitions
-from connectors.log import ControlRecord
-from flows.config_records import (
-    ConfigRecord,
-    ConfigRecordError,
-    config_record,
-    first_config,
-    push,
-    version_of,
-)
+from flows.config_records import ConfigRecord, config_record, push, version_of
 from flows.console import GC_THRESHOLDS, note_compiling
 from flows.ending import end, end_in_time, stop_with_input, stopping
 from flows.engine import run_live
 from flows.exits import DONE, PROBLEMS, USAGE, WORLD
 from flows.health import Address, Pages, address_of_process, not_alive, not_ready, serving
+from flows.learning_beside import learning_beside
+from flows.log_config import beginning_config, config_in_force, first_config_of, pause
 from flows.metrics import Metrics
 from flows.opening import Opener
 from flows.rollbacks import Rollbacks
 from flows.supervise import supervise
 from flows.warming import warm_up
 from flows.worker import Round, Worker
+from state.redis_reading import RedisReader
 from state.redis_settings import RedisSettings
 from state.redis_store import RedisStore
 
 FATAL_CODES = frozenset({PROBLEMS, USAGE})
-PAUSE_SECONDS, IDLE_SECONDS = 0.01, 0.003
+IDLE_SECONDS = 0.003
 
 
 class RunOptions(Struct, frozen=True, kw_only=True):
@@ -50,7 +45,8 @@ class RunOptions(Struct, frozen=True, kw_only=True):
 
     `config_directory`: pushed into a log without a config. The partitions of a process are those
     whose number leaves `index` when divided by `processes`. `metrics`: where the first process
-    serves its pages; None for nowhere. `until_eof`: end when standard input does.
+    serves its pages; None for nowhere. `until_eof`: end when standard input does. `learner`: the
+    command that starts the learner beside it; () for none.
     """
 
     kafka: KafkaSettings
@@ -61,6 +57,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     rebuild: bool = False
     metrics: Address | None = None
     until_eof: bool = False
+    learner: tuple[str, ...] = ()
 
 
 def run_processes(options: RunOptions, command: list[str]) -> int:
@@ -68,10 +65,11 @@ def run_processes(options: RunOptions, command: list[str]) -> int:
     with closing(store_of(options)) as store:
         push_where_none(options, store, config_record(options.config_directory))
     commands = [
-        [*command, "--index", str(index), "--until-eof"] for index in range(options.processes)
+        [*command, "--index", str(index), "--until-eof", "--no-learner"]
+        for index in range(options.processes)
     ]
     stop = Event()
-    with stopping(stop.set):
+    with stopping(stop.set), beside(options, stop):
         return supervise(commands, stop, tell, FATAL_CODES)
 
 
@@ -102,12 +100,24 @@ def run_process(options: RunOptions) -> NoReturn:
         rebuild=options.rebuild,
     )
     worker = Worker(own, opener.open, now_ms, tell_of, metrics)
-    with stopping(stop.set), telling(options, worker, metrics, own):
+    with (
+        stopping(stop.set),
+        telling(options, worker, metrics, own),
+        beside(options, stop),
+    ):
         end_in_time(stop, worker.unfinished, tell_of)
         tell(f"running partitions {own}")
         run_live(partial(rounds_of, worker, stop), worker.apply, worker.settle)
         closed = worker.close()
     end(DONE if closed else WORLD)
+
+
+def beside(options: RunOptions, stop: Event) -> AbstractContextManager[None]:
+    """Keep the learner running beside the engine, where it is wanted."""
+    if not options.learner:
+        return nullcontext()
+    config = partial(config_in_force, RedisReader(options.redis), KafkaBroker(options.kafka))
+    return learning_beside(options.learner, config, stop, lambda what: tell(f"learner: {what}"))
 
 
 def store_of(options: RunOptions) -> RedisStore:
@@ -149,26 +159,6 @@ def telling(
         yield
 
 
-def first_config_of(broker: KafkaBroker, partition: int) -> ControlRecord | None:
-    """The record of the first config that a partition of the log has."""
-    with closing(broker.reader(partition, 0)) as reader:
-        return first_config(reader, pause)
-
-
-def beginning_config(broker: KafkaBroker, partition: int) -> ControlRecord:
-    """The record of the config that a partition without profiles begins with.
-
-    Raises `ConfigRecordError`: there is none.
-    """
-    found = first_config_of(broker, partition)
-    if found is None:
-        raise ConfigRecordError(
-            f"partition {partition} of the log: expected a config to begin with, got none; "
-            "push it again with `beckon config push DIR`"
-        )
-    return found
-
-
 def tell_config(options: RunOptions, store: RedisStore) -> None:
     """Push the config of the options where there is none; say so where another is in force."""
     record = config_record(options.config_directory)
@@ -200,11 +190,6 @@ def push_where_none(options: RunOptions, store: RedisStore, record: ConfigRecord
 def now_ms() -> int:
     """The wall clock."""
     return time.time_ns() // 1_000_000
-
-
-def pause() -> None:
-    """Wait for what the broker fetches."""
-    time.sleep(PAUSE_SECONDS)
 
 
 def tell_of(partition: int, what: str) -> None:

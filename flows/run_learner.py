@@ -17,7 +17,7 @@ from msgspec import Struct
 from connectors.kafka import KafkaBroker
 from connectors.kafka_settings import KafkaSettings
 from connectors.kafka_topics import log_partitions
-from connectors.log import ControlRecord, Polled
+from connectors.log import Polled
 from flows.console import GC_THRESHOLDS, note_compiling
 from flows.ending import end, end_in_time, stop_with_input, stopping
 from flows.engine import run_live
@@ -26,7 +26,8 @@ from flows.health import Address, Pages, serving
 from flows.learner import LearnerParts, open_learner
 from flows.learner_metrics import LearnerMetrics
 from flows.learner_worker import LearnerWorker
-from flows.run import first_config_of, now_ms, tell
+from flows.log_config import config_in_force
+from flows.run import now_ms, tell
 from flows.warming import warm_up_learning
 from state.learner_store import RedisLearnerStore
 from state.redis_reading import RedisReader
@@ -79,16 +80,6 @@ def parts_of(options: LearnOptions, partitions: int, metrics: LearnerMetrics) ->
         writer=broker.writer(),
         metrics=metrics,
         tell=tell_learner,
-    )
-
-
-def config_in_force(profiles: RedisReader, broker: KafkaBroker) -> ControlRecord | None:
-    """The record of the config that partition 0 decides by; None before there is one."""
-    checkpoint, value = profiles.checkpoint(0), profiles.config(0)
-    if checkpoint is None or not value:
-        return first_config_of(broker, 0)
-    return ControlRecord(
-        kind="config", offset=checkpoint.next_offset, log_ms=checkpoint.clock_ms, value=value
     )
 
 

@@ -92,6 +92,7 @@ def busy(metrics: Metrics) -> Metrics:
     metrics.state(0, StateFacts(users=60, state_bytes=90_000, pending_timers=8))
     metrics.failed("redis", "retried")
     metrics.refused(0, needs_help=True)
+    metrics.scores_by(0, {"churn_30d": "0123456789abcdef"})
     return metrics
 
 
@@ -114,6 +115,8 @@ def test_what_the_loop_tells_is_on_the_page(busy: Metrics) -> None:
     assert value(busy, "beckon_pending_timers", partition="0") == 8
     assert value(busy, "beckon_errors_total", source="redis", outcome="retried") == 1
     assert value(busy, "beckon_config_info", partition="0", version="c1") == 1
+    scored_by = {"model": "churn_30d", "version": "0123456789abcdef"}
+    assert value(busy, "beckon_model_info", partition="0", **scored_by) == 1
     assert value(busy, "beckon_partitions") == 2
     assert value(busy, "beckon_commit_seconds_count") == 1
 
@@ -151,7 +154,8 @@ def test_labels_are_of_closed_sets(busy: Metrics) -> None:
         "event": set(LEASE_EVENTS),
         "source": set(SOURCES),
         "outcome": set(OUTCOMES),
-        "version": {"c1"},
+        "version": {"c1", "0123456789abcdef"},
+        "model": {"churn_30d"},
     }
     assert {label for metric in METRICS for label in metric.labels} == set(allowed)
     for name, labels in page_of(busy):
@@ -176,7 +180,7 @@ def test_a_lease_given_up_takes_what_only_its_holder_can_tell_along(busy: Metric
     names = {name for name, _ in page_of(busy)}
     assert not names & {metric.name for metric in OF_THE_HOLDER}
     assert "beckon_partition_owned" not in names
-    assert "beckon_config_info" not in names
+    assert not {"beckon_config_info", "beckon_model_info"} & names
     assert value(busy, "beckon_events_total", partition="0") == 100
 
 
