@@ -11,6 +11,7 @@ from flows.config_records import ConfigRecordError, first_config
 from state.redis_reading import RedisReader
 
 PAUSE_SECONDS = 0.01
+UNDER_WAY_SECONDS = 1.0
 
 
 def first_config_of(broker: KafkaBroker, partition: int) -> ControlRecord | None:
@@ -46,3 +47,8 @@ def beginning_config(broker: KafkaBroker, partition: int) -> ControlRecord:
 def pause() -> None:
     """Wait for what the broker fetches."""
     time.sleep(PAUSE_SECONDS)
+
+
+def wait_for_publication() -> None:
+    """Wait until a version that the learner was about to publish is in the log."""
+    time.sleep(UNDER_WAY_SECONDS)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from config.schema import Config
 from connectors.kafka_ranges import Span, TopicRange, pieces_in
 from connectors.kafka_reader import KafkaReader
-from connectors.log import ControlRecord
+from connectors.log import ControlKind, ControlRecord
 from flows.config_records import ConfigRecordError, config_of, first_config, stored_config
 from flows.control_records import SCAN_RECORDS
 from flows.loading import load_engine, tell_conversions
@@ -26,7 +26,7 @@ from state.file_store import FileStore
 from state.store import Checkpoint, Snapshot, StoreError
 
 LOOK_BACK_RECORDS, LOOK_BACK_GROWTH = 10_000, 4
-"""The last config before an offset is looked for in so many records, then in more and more."""
+"""What came before an offset is looked for in so many records, then in more and more."""
 
 log = logging.getLogger(__name__)
 
@@ -178,6 +178,11 @@ def _next_config(beginning: Beginning, span: Span) -> ControlRecord | None:
 
 def last_config(beginning: Beginning, span: Span) -> ControlRecord | None:
     """The last config record before the span, if there is one: it holds there."""
+    return next(records_back(beginning, span, "config"), None)
+
+
+def records_back(beginning: Beginning, span: Span, kind: ControlKind) -> Iterator[ControlRecord]:
+    """The control records of a kind before the span, the last of them first."""
     end, window = span.begin, LOOK_BACK_RECORDS
     while end > span.first:
         look = replace(span, begin=max(span.first, end - window), end=end)
@@ -186,9 +191,7 @@ def last_config(beginning: Beginning, span: Span) -> ControlRecord | None:
                 piece
                 for pieces in pieces_in(reader, look, SCAN_RECORDS, beginning.pause)
                 for piece in pieces
-                if isinstance(piece, ControlRecord) and piece.kind == "config"
+                if isinstance(piece, ControlRecord) and piece.kind == kind
             ]
-        if found:
-            return found[-1]
+        yield from reversed(found)
         end, window = look.begin, window * LOOK_BACK_GROWTH
-    return None

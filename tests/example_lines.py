@@ -24,7 +24,7 @@ def example_lines(config: Config, count: int, seed: int = 1) -> list[bytes]:
     features, outcomes = made_up(count, seed)
     users = np.random.default_rng(seed).integers(0, USERS, count).tolist()
     lines = []
-    for number, values in enumerate(np.float32(features).tolist()):
+    for number, values in enumerate(features.astype(np.float32).tolist()):
         known = {
             name: None if value != value else value
             for name, value in zip(FEATURES, values, strict=True)

@@ -56,8 +56,10 @@ FILES_THAT_IMPORT = {
 EDGES = {
     "flows/console.py",
     "flows/demo_screen.py",
+    "flows/log_config.py",
     "flows/produce.py",
     "flows/run.py",
+    "flows/run_learner.py",
     "flows/supervise.py",
 }
 """Where the clock on the wall may be read; below them time is an argument."""

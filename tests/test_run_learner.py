@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +19,7 @@ from connectors.kafka import KafkaBroker
 from connectors.kafka_settings import KafkaSettings
 from connectors.log import EXAMPLES_TOPIC, LOG_TOPIC
 from flows.config_records import config_record, push
+from flows.control_records import push_to_all
 from flows.learning import SavedLearning, load_saved
 from flows.live_commands import BECKON
 from flows.model_records import record_of
@@ -36,6 +39,7 @@ NAMES = [model.name for model in learned_models(CONFIG)]
 COUNT = 3_000
 START_SECONDS_MAX, PATIENCE_SECONDS, LEAVE_SECONDS_MAX = 180.0, 60.0, 5.0
 KILLS, IN_FORCE_SECONDS_MAX = 8, 2.0
+EVERYWHERE = PARTITIONS * len(NAMES)
 
 
 class Learners:
@@ -150,18 +154,25 @@ def test_a_second_learner_waits_and_goes_on_where_the_first_was_killed(learners:
     assert {one.name: one.learner for one in saved.models} == expected
 
 
-def test_a_published_version_is_in_force_within_two_seconds(learners: Learners) -> None:
-    """From the version's being in the log to its being in the profiles of all partitions."""
+@pytest.fixture
+def engine(learners: Learners) -> int:
+    """The port of an engine that scores by the versions that a learner beside it has published."""
     port = next(one for one in iter(free_port, 0) if is_free(one - 1))
     learners.run(port)
     wait_until(lambda: is_ready(port) and is_ready(port - 1), START_SECONDS_MAX, learners.log)
     learners.write(example_lines(CONFIG, 600))
-    published = wait_until(lambda: bool(learners.published(0)), PATIENCE_SECONDS, learners.log)
-    assert published < PATIENCE_SECONDS
-    took = wait_until(
-        lambda: versions_in_force(port) == PARTITIONS * len(NAMES), PATIENCE_SECONDS, learners.log
-    )
+    wait_until(lambda: bool(learners.published(0)), PATIENCE_SECONDS, learners.log)
+    took = wait_until(lambda: in_force(port) == EVERYWHERE, PATIENCE_SECONDS, learners.log)
     assert took < IN_FORCE_SECONDS_MAX
+    return port
+
+
+def in_force(port: int) -> float:
+    """How many versions scores are made with, counted in each partition."""
+    return total(port, "beckon_model_info")
+
+
+def test_a_published_version_is_soon_in_force_and_stored(learners: Learners, engine: int) -> None:
     reader = RedisReader(redis_settings(learners.redis_url))
     wait_until(
         lambda: all(set(reader.models(one)) == set(NAMES) for one in range(PARTITIONS)),
@@ -169,8 +180,55 @@ def test_a_published_version_is_in_force_within_two_seconds(learners: Learners) 
         learners.log,
     )
     reader.close()
+    assert dict(learners.published(0)).keys() == set(NAMES)
 
 
-def versions_in_force(port: int) -> float:
-    """How many versions scores are made with, counted in each partition."""
-    return total(port, "beckon_model_info")
+def test_a_rollback_frees_partitions_that_cannot_read_a_version(
+    learners: Learners, engine: int, run: Run
+) -> None:
+    servers = [*learners.broker, "--redis", learners.redis_url]
+    name, other = NAMES
+    good = dict(learners.published(0))[name]
+    writer = KafkaBroker(learners.kafka).writer()
+    push_to_all(writer, PARTITIONS, "model", b'{"control":"model","model":"%s"}' % name.encode())
+    wait_until(
+        lambda: total(engine, "beckon_partition_refused") == PARTITIONS,
+        PATIENCE_SECONDS,
+        learners.log,
+    )
+    told = page(engine, "readyz")[1]
+    assert f"`beckon models rollback {name}`" in told
+
+    lines = [
+        json.loads(line)
+        for line in run("models", "list", *servers, "--json").out.split("\n")
+        if line
+    ]
+    assert [(line["model"], line["learned"]) for line in lines if line["version"] == ""] == [
+        (name, None)
+    ]
+    assert {line["model"]: line["in_force"] for line in lines if line["version"]} == {
+        name: [*range(PARTITIONS)],
+        other: [*range(PARTITIONS)],
+    }
+
+    rolled_back = run("models", "rollback", name, *servers)
+    assert (rolled_back.code, good in rolled_back.err) == (0, True)
+    wait_until(lambda: is_ready(engine), PATIENCE_SECONDS, learners.log)
+    wait_until(lambda: in_force(engine) == EVERYWHERE, PATIENCE_SECONDS, learners.log)
+    table = run("models", "list", *servers).out
+    assert re.search(rf"{name} +{good} .* rollback, held", table)
+    assert "unreadable" in table
+
+    shown = run("models", "show", name, *servers, "--json")
+    page_of_it = json.loads(shown.out)
+    assert page_of_it["version"] == good
+    sizes = [abs(term["weight"]) for term in page_of_it["terms"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert run("models", "show", name, good[:6], *servers).out.startswith(f"{name}, version {good}")
+
+    assert run("models", "rollback", name, *servers).code == 2, "there is none before it"
+    assert run("models", "rollback", name, "ffff", *servers).code == 2
+    assert run("models", "show", "nobody", *servers).code == 2
+    redis = ["--redis", learners.redis_url]
+    assert [run("models", "resume", name, *redis).code for _ in range(2)] == [0, 1]

@@ -1,0 +1,145 @@
+"""`beckon models list`, `show`, `rollback`, `resume`: the versions of a live log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.kafka_commands import with_kafka
+from flows.redis_commands import redis_option
+
+if TYPE_CHECKING:
+    from connectors.kafka_settings import KafkaSettings
+    from state.redis_settings import RedisSettings
+
+MEANS = "The Redis of the live engine."
+
+
+@click.command(name="list")
+@with_kafka
+@redis_option(required=True, means=MEANS)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 1_000),
+    default=5,
+    show_default=True,
+    help="The newest so many of each model.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_versions(kafka: KafkaSettings, redis: RedisSettings, count: int, *, as_json: bool) -> None:
+    """List the versions in the log, newest first, and where each is in force."""
+    import msgspec
+
+    from flows.log_config import pause
+    from flows.show import show
+    from flows.version_history import in_force, newest, versions_back
+    from flows.version_page import list_table, listed
+    from state.learner_store import RedisLearnerStore
+    from state.redis_reading import RedisReader
+
+    profiles = RedisReader(redis)
+    scored_by = in_force(profiles)
+    known = {model for model, _ in scored_by}
+    held = RedisLearnerStore(redis).held()
+    lines = listed(newest(versions_back(kafka, pause), count, known), scored_by, held)
+    if as_json:
+        click.echo("\n".join(msgspec.json.encode(line).decode() for line in lines))
+    else:
+        show([list_table(lines, profiles.partitions())])
+
+
+@click.command(name="show")
+@click.argument("name", metavar="NAME")
+@click.argument("version", metavar="[VERSION]", required=False)
+@with_kafka
+@redis_option(required=True, means=MEANS)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def show_version(
+    name: str, version: str | None, kafka: KafkaSettings, redis: RedisSettings, *, as_json: bool
+) -> None:
+    """Show the terms of a version, those with the largest weights first.
+
+    VERSION are digits that its name begins with; without them, the one in force in partition 0.
+    """
+    import msgspec
+
+    from flows.log_config import pause
+    from flows.show import show
+    from flows.version_history import NoVersionError, stored_version, version_named, versions_back
+    from flows.version_page import shown, weights_table
+    from state.redis_reading import RedisReader
+
+    try:
+        if version is None:
+            found = stored_version(RedisReader(redis), name)
+        else:
+            found = version_named(versions_back(kafka, pause), name, version)
+    except NoVersionError as error:
+        raise click.UsageError(str(error)) from error
+    assert found.version is not None, "what is found can be read"
+    page = shown(name, found.name, found.version)
+    if as_json:
+        click.echo(msgspec.json.encode(page))
+    else:
+        show([weights_table(page)])
+
+
+@click.command()
+@click.argument("name", metavar="NAME")
+@click.argument("version", metavar="[VERSION]", required=False)
+@with_kafka
+@redis_option(required=True, means=MEANS)
+def rollback(name: str, version: str | None, kafka: KafkaSettings, redis: RedisSettings) -> None:
+    """Put an older version of a model in force again, and have its learner publish no more.
+
+    VERSION are digits that its name begins with; without them, the one published before the last.
+    A partition that stands before a version that it cannot read goes on. `beckon models resume`
+    lets the learner, which learns on meanwhile, publish again.
+    """
+    from connectors.kafka import KafkaBroker
+    from connectors.kafka_topics import log_partitions
+    from flows.control_records import push_to_all
+    from flows.log_config import pause, wait_for_publication
+    from flows.model_records import encode_model
+    from flows.version_history import (
+        NoVersionError,
+        version_before,
+        version_named,
+        versions_back,
+    )
+    from state.learner_store import RedisLearnerStore
+
+    versions = versions_back(kafka, pause)
+    try:
+        if version is None:
+            chosen = version_before(versions, name)
+        else:
+            chosen = version_named(versions, name, version)
+    except NoVersionError as error:
+        raise click.UsageError(str(error)) from error
+    partitions = log_partitions(kafka)
+    RedisLearnerStore(redis).hold(name, chosen.name)
+    wait_for_publication()
+    value = encode_model(name, chosen.data, rollback=True)
+    push_to_all(KafkaBroker(kafka).writer(), partitions, "model", value)
+    click.echo(
+        f"model {name}: version {chosen.name} is in force again; its learner publishes no more "
+        f"until you say: beckon models resume {name}",
+        err=True,
+    )
+
+
+@click.command()
+@click.argument("name", metavar="NAME")
+@redis_option(required=True, means=MEANS)
+def resume(name: str, redis: RedisSettings) -> int:
+    """Have the learner of a model publish again, after `beckon models rollback`."""
+    from flows.exits import DONE, PROBLEMS
+    from state.learner_store import RedisLearnerStore
+
+    if RedisLearnerStore(redis).resume(name):
+        click.echo(f"model {name}: its learner publishes again", err=True)
+        return DONE
+    click.echo(f"model {name}: expected one that is held, got one that is not", err=True)
+    return PROBLEMS
