@@ -13,9 +13,7 @@ from msgspec import Struct
 from flows.control_records import RECORD_BYTES_MAX, LogRecordError
 from flows.learn_saved import Version, read_version, version_id
 from flows.learn_sealed import UnreadableModelError
-
-VERSION_DIGITS = 16
-"""So much of a version's id names it: in records, triggers, examples and profiles."""
+from flows.versions import SHORT_DIGITS
 
 
 class ModelRecord(Struct, frozen=True, kw_only=True):
@@ -45,7 +43,7 @@ class ModelRecordError(LogRecordError):
 
 def version_name(data: bytes) -> str:
     """The name of a version that was published."""
-    return version_id(data)[:VERSION_DIGITS]
+    return version_id(data)[:SHORT_DIGITS]
 
 
 def encode_model(model: str, data: bytes, *, rollback: bool = False) -> bytes:
@@ -79,7 +77,7 @@ def model_of(value: bytes, offset: int) -> tuple[str, Version]:
     except (msgspec.DecodeError, UnreadableModelError) as error:
         message = f"{where}: this version of Beckon cannot read it: {error}; {way_out}"
         raise ModelRecordError(message, offset=offset, model=model) from error
-    if version.id[:VERSION_DIGITS] != record.version:
+    if version.id[:SHORT_DIGITS] != record.version:
         message = f"{where}: expected version {record.version}, got {version.id}; {way_out}"
         raise ModelRecordError(message, offset=offset, model=model)
     return model, version

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from config.schema import Config
 from connectors.log import ControlRecord
 from flows.learn_saved import Version
-from flows.model_records import VERSION_DIGITS, ModelRecordError, model_of
+from flows.model_records import ModelRecordError, model_of
 from flows.partition import Engine
+from flows.versions import SHORT_DIGITS
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class ModelVersions:
 
     def _put_in_force(self, model: str, engine: Engine) -> None:
         version = self._versions[model]
-        name = version.id[:VERSION_DIGITS]
+        name = version.id[:SHORT_DIGITS]
         if engine.adopt(model, version):
             self.in_force = {**self.in_force, model: name}
             return
