@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -181,6 +181,34 @@ def test_a_published_version_is_soon_in_force_and_stored(learners: Learners, eng
     )
     reader.close()
     assert dict(learners.published(0)).keys() == set(NAMES)
+
+
+def test_a_replay_of_the_log_scores_by_the_versions_in_it(
+    learners: Learners, engine: int, run: Run, shop_log: Sequence[bytes], tmp_path: Path
+) -> None:
+    events, state, out = (tmp_path / name for name in ("events.jsonl", "state", "out.jsonl"))
+    events.write_bytes(b"\n".join(shop_log) + b"\n")
+    assert run("produce", events, *learners.broker, "--speed", 1_000_000).code == 0
+    wait_until(lambda: total(engine, "beckon_events_total") > 500, PATIENCE_SECONDS, learners.log)
+    wait_until(lambda: total(engine, "beckon_lag_records") == 0, PATIENCE_SECONDS, learners.log)
+    published = dict(learners.published(0))
+    url = f"kafka://{learners.kafka.servers}/{learners.kafka.prefix}.{LOG_TOPIC}"
+    assert run("replay", url, "--profiles", out).code == 0
+    of_all = scores_in(out)
+    assert {name: {version} for name, version in published.items()}.items() <= of_all.items()
+
+    assert run("state", "export", state, "--redis", learners.redis_url).code == 0
+    assert run("replay", url, "--state", state, "--profiles", out).code == 0
+    assert scores_in(out) == of_all
+
+
+def scores_in(profiles: Path) -> dict[str, set[str]]:
+    """The versions that profiles name, by model."""
+    found: dict[str, set[str]] = {}
+    for line in profiles.read_text().splitlines():
+        for model, score in json.loads(line)["scores"].items():
+            found.setdefault(model, set()).add(score["version"])
+    return found
 
 
 def test_a_rollback_frees_partitions_that_cannot_read_a_version(
