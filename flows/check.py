@@ -15,6 +15,7 @@ from flows.config_tree import FeatureBytes, config_tree
 from flows.exits import DONE, PROBLEMS
 from flows.plan import layout_bytes
 from flows.problem_tree import problem_tree
+from state.example_groups import example_bytes_max
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -24,6 +25,7 @@ class Checked(Struct, frozen=True, kw_only=True):
     version: str | None
     problems: tuple[Problem, ...] = ()
     features: tuple[FeatureBytes, ...] = ()
+    example_bytes: int = 0
 
 
 def run_check(directory: Path | None, *, as_json: bool, with_features: bool) -> int:
@@ -61,4 +63,9 @@ def check_folder(directory: Path | None, config: Config | ConfigError) -> Checke
         FeatureBytes(name=name, kind=kinds.get(name), bytes=count)
         for name, count in layout_bytes(config).items()
     )
-    return Checked(config=label, version=config.version, features=features)
+    return Checked(
+        config=label,
+        version=config.version,
+        features=features,
+        example_bytes=example_bytes_max(config),
+    )

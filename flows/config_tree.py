@@ -14,6 +14,7 @@ from config.schema import PROPENSITY, Config, Feature, Journey, Model, Stage, Ta
 from config.tables import Table
 from config.toml_files import Folder, read_folder
 from flows.branches import Branch, counted
+from state.example_groups import example_bytes_max
 
 
 class FeatureBytes(Struct, frozen=True, kw_only=True):
@@ -40,7 +41,7 @@ def config_tree(
         Branch(text=f"events.toml: {counted(len(config.events), 'event')}"),
         features_branch(config, features, with_features=with_features),
         tags_branch(config.tags, folder),
-        *models_branches(config.models, folder),
+        *models_branches(config, folder),
         *(journey_branch(journey, config, folder) for journey in config.journeys),
     )
     return Branch(text=f"{label}: no problems, version {config.version}", branches=files)
@@ -109,16 +110,14 @@ def tag_text(tag: Tag) -> str:
     return f"{name}: {one_line(tag.rule.text)}{kept}"
 
 
-def models_branches(models: Sequence[Model], folder: Folder) -> tuple[Branch, ...]:
+def models_branches(config: Config, folder: Folder) -> tuple[Branch, ...]:
     """Models with what they foretell and read; nothing where there is no models.toml."""
-    if not models:
+    if not config.models:
         return ()
-    return (
-        Branch(
-            text=f"models.toml: {counted(len(models), 'model')}",
-            branches=(*map(model_branch, models), *thresholds_branch(folder.models)),
-        ),
-    )
+    count = counted(len(config.models), "model")
+    sampled = f"up to {example_bytes_max(config):,} bytes per user who is sampled"
+    branches = (*map(model_branch, config.models), *thresholds_branch(folder.models))
+    return (Branch(text=f"models.toml: {count}, {sampled}", branches=branches),)
 
 
 def model_branch(model: Model) -> Branch:

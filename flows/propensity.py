@@ -75,12 +75,13 @@ def rule_holds(machine: Machine, rule: int, slot: int, now_ms: int, cart: int) -
 
 
 @compiled
-def read_scores(machine: Machine, scores: int, slot: int, now_ms: int) -> None:
+def read_scores(machine: Machine, scores: int, slot: int, now_ms: int) -> bool:
     """Score the models of a block as of `now_ms`, into the scratch array as features are read.
 
     NaN for whom a model's `eligible` does not hold; else the default while no version is in force.
     What is read on the way stays in the scratch array: features, of the cart last touched, and, of
-    models with a version, the steps of their terms.
+    models with a version, the steps of their terms. Returns whether one scored: then all that the
+    models of the block read was read.
     """
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     ints = plan.ints
@@ -102,6 +103,7 @@ def read_scores(machine: Machine, scores: int, slot: int, now_ms: int) -> None:
         features = ints[scores + SCORES_FEATURES]
         read_features(memory, plan, features, slot, now_ms, LAST_TOUCHED, scratch)
         score(plan, scratch, scores)
+    return bool(learned)
 
 
 @compiled

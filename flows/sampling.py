@@ -228,14 +228,16 @@ def sample(machine: Machine, slot: int, group: int, now_ms: int) -> int:
     ints = plan.ints
     record = ints[GROUPS] + group * GROUP_WORDS
     models = ints[record + GROUP_MODEL_COUNT]
-    read_scores(machine, ints[record + GROUP_SCORES], slot, now_ms)
+    is_read = read_scores(machine, ints[record + GROUP_SCORES], slot, now_ms)
     taken = 0
     for model in range(models):
         if has_score(plan, scratch, _model_record(ints, record, model)):
             taken |= 1 << model
     if taken == 0:
         return 0
-    read_features(memory, plan, ints[record + GROUP_FEATURES], slot, now_ms, LAST_TOUCHED, scratch)
+    if not is_read:
+        listed = ints[record + GROUP_FEATURES]
+        read_features(memory, plan, listed, slot, now_ms, LAST_TOUCHED, scratch)
     node = add_snapshot(memory, plan, slot, ints[record + GROUP_NODES])
     memory.nodes[node + SNAPSHOT_HEAD] = head_of(now_ms, group, taken)
     memory.nodes[node + SNAPSHOT_TAGS] = memory.rows64[slot * ints[ROW_WORDS] + HELD]

@@ -51,6 +51,8 @@ def summary_tables(summary: Summary) -> list[RenderableType]:
     held = {name: count for name, count in summary.tags.items() if count}
     if held:
         tables.append(counts_table("tags held", held))
+    if summary.examples:
+        tables.append(_example_table(summary))
     if summary.sums_close:
         tables.append("Every scheduled stage has exactly one outcome: the sums close.")
     return tables
@@ -102,6 +104,13 @@ def _journey_table(summary: Summary) -> Table:
         suppressed = sum(sums.suppressed.values())
         counts = (sums.entered, sums.scheduled, sums.sent, suppressed)
         table.add_row(name, *(f"{count:,}" for count in (*counts, sums.pending, sums.goals)))
+    return table
+
+
+def _example_table(summary: Summary) -> Table:
+    table = _table("examples", ("model", "closed", "with outcome"))
+    for name, sums in summary.examples.items():
+        table.add_row(name, f"{sums.closed:,}", f"{sums.outcomes:,}")
     return table
 
 

@@ -18,7 +18,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented,
 from connectors.contracts import MESSAGES
 from connectors.kafka_errors import BrokerError
 from connectors.kafka_settings import KafkaSettings
-from connectors.kafka_topics import TOPICS, check_topics, create_topics, log_partitions
+from connectors.kafka_topics import (
+    TOPICS,
+    check_topics,
+    create_topics,
+    log_partitions,
+    topic_partitions,
+)
 from tests.conftest import ROOT, Run
 from tests.kafka_topics import PATIENCE_SECONDS, with_topics
 from tests.servers import free_port
@@ -115,6 +121,16 @@ def test_topics_that_differ_in_partitions_are_told(kafka: str, prefix: str) -> N
     assert "expected 3 partitions, as the log has, got 2" in problems[0]
     with pytest.raises(BrokerError, match="begin with a new prefix"):
         log_partitions(settings)
+
+
+def test_what_learners_read_in_one_order_has_one_partition(kafka: str, prefix: str) -> None:
+    settings = with_topics(kafka, prefix, partitions=3)
+    assert topic_partitions(settings, "examples") == 1
+    admin = AdminClient(settings.connection())
+    for done in admin.create_partitions([NewPartitions(settings.topic("examples"), 3)]).values():
+        done.result()
+    (problem,) = settled_problems(settings, 1)
+    assert f"{prefix}.examples: expected 1 partition, got 3; begin with a new prefix" in problem
 
 
 def test_the_commands_create_and_check(kafka: str, prefix: str, run: Run) -> None:

@@ -154,8 +154,10 @@ def test_a_run_that_crashes_again_and_again_sends_what_one_that_never_does_sends
 ) -> None:
     expected, kept = played(messages, None)
     assert sum(map(len, expected.triggers)) > 100
+    assert len(expected.topics["examples"]) > 20
     for seed in range(3):
         broker, store = played(messages, Random(seed))
+        assert set(broker.topics["examples"]) == set(expected.topics["examples"])
         for partition in range(PARTITIONS):
             found = [entry.value for entry in broker.triggers[partition]]
             wanted = [entry.value for entry in expected.triggers[partition]]
