@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from socket import create_server
@@ -28,6 +28,10 @@ import yaml
 
 from flows.cli import beckon
 from flows.health import Address, Pages, serving
+from flows.learn_figures import Figures
+from flows.learn_watch import Alarm
+from flows.learner_metrics import LEARNER_METRICS, LearnerMetrics
+from flows.learning import Taken
 from flows.live_facts import BatchFacts, CommitFacts, RelayFacts, StateFacts
 from flows.metrics import METRICS, Metrics
 from flows.output import GOAL, HOLDOUT, RULE, SENT
@@ -38,6 +42,7 @@ DEPLOY = ROOT / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "beckon.json").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PATIENCE_SECONDS = 20
+ALL_METRICS = (*METRICS, *LEARNER_METRICS)
 OF_PROMETHEUS = {"process_resident_memory_bytes", "process_cpu_seconds_total", "up"}
 
 
@@ -70,7 +75,7 @@ def metrics_in(text: str) -> set[str]:
 
 
 def test_dashboard_and_alerts_name_metrics_that_exist() -> None:
-    known = {metric.name for metric in METRICS} | OF_PROMETHEUS
+    known = {metric.name for metric in ALL_METRICS} | OF_PROMETHEUS
     rules = re.findall(
         r"expr: (.*?)\n +(?:for|labels):", (DEPLOY / "alerts.yml").read_text(), re.DOTALL
     )
@@ -82,7 +87,7 @@ def test_dashboard_and_alerts_name_metrics_that_exist() -> None:
 def test_the_dashboard_shows_every_metric_but_those_that_only_explain() -> None:
     shown = metrics_in(" ".join(query for _, query in queries()))
     only_explain = {"beckon_committed_rows_total"}
-    assert {metric.name for metric in METRICS} - shown == only_explain
+    assert {metric.name for metric in ALL_METRICS} - shown == only_explain
 
 
 def test_panels_of_the_dashboard_fill_the_grid_without_overlap() -> None:
@@ -144,18 +149,39 @@ def test_every_query_of_the_dashboard_has_an_answer(tmp_path: Path) -> None:
     metrics = Metrics(partitions=1)
     metrics.taken(0)
     metrics.configured(0, "c1", ["abandoned_cart", "win_back"])
-    pages = Pages(metrics=metrics.page, not_alive=list, not_ready=list)
+    metrics.scores_by(0, {"churn_30d": "0123456789abcdef"})
+    learner = LearnerMetrics()
+    learner.configured(["churn_30d"])
     with (
-        serving(Address("127.0.0.1", 0), pages) as port,
-        prometheus(tmp_path, scraped_port=port) as url,
+        serving(Address("127.0.0.1", 0), pages_of(metrics)) as port,
+        serving(Address("127.0.0.1", 0), pages_of(learner)) as learner_port,
+        prometheus(tmp_path, scraped_ports=(port, learner_port)) as url,
     ):
         unanswered = {title for title, _ in queries()}
         until = monotonic() + PATIENCE_SECONDS
         while unanswered and monotonic() < until:
             work_on(metrics)
+            learn_on(learner)
             sleep(0.5)
             unanswered = {title for title, query in queries() if not answer(url, query)}
         assert not unanswered
+
+
+def pages_of(metrics: Metrics | LearnerMetrics) -> Pages:
+    return Pages(metrics=metrics.page, not_alive=list, not_ready=list)
+
+
+def learn_on(learner: LearnerMetrics) -> None:
+    """Some examples, an alarm and a version."""
+    alarm = Alarm(closed_ms=0, loss_before=0.3, loss_since=0.4)
+    taken = Taken(alarms=[("churn_30d", alarm)], repeated=1, passed_over=1)
+    taken.learned["churn_30d"] = 64
+    figures = Figures()
+    figures.add(logit=0.0, outcome=True, loss=0.7)
+    learner.owned(owned=True)
+    learner.taken(taken, {"churn_30d": figures}, lag_records=5)
+    learner.published("churn_30d", 1_767_225_600_000)
+    learner.held({"churn_30d": False})
 
 
 def work_on(metrics: Metrics) -> None:
@@ -181,16 +207,17 @@ def work_on(metrics: Metrics) -> None:
 
 
 @contextmanager
-def prometheus(folder: Path, scraped_port: int) -> Iterator[str]:
-    """A real Prometheus that scrapes a page every second; gives its address."""
+def prometheus(folder: Path, scraped_ports: Sequence[int]) -> Iterator[str]:
+    """A real Prometheus that scrapes pages every second; gives its address."""
     program = tool("prometheus")
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
+    targets = [f"127.0.0.1:{scraped}" for scraped in scraped_ports]
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 1s}\n"
         "scrape_configs:\n"
         "  - job_name: beckon\n"
-        f"    static_configs: [{{targets: ['127.0.0.1:{scraped_port}']}}]\n"
+        f"    static_configs: [{{targets: {targets}}}]\n"
     )
     with subprocess.Popen(
         [
@@ -254,7 +281,9 @@ def test_prometheus_scrapes_each_process_of_the_engine() -> None:
     scraped = yaml_of(DEPLOY / "prometheus.yml")["scrape_configs"][0]["static_configs"][0]
     first = int(engine[engine.index("--metrics") + 1].rpartition(":")[2])
     count = int(engine[engine.index("--processes") + 1])
-    assert scraped["targets"] == [f"engine:{first + index}" for index in range(count)]
+    learner = first - 1
+    ports = [learner, *(first + index for index in range(count))]
+    assert scraped["targets"] == [f"engine:{port}" for port in ports]
 
 
 def test_the_commands_of_compose_and_image_are_ones_that_beckon_takes() -> None:

@@ -24,7 +24,12 @@ FILES_THAT_IMPORT = {
     "zstandard": {"connectors/compression.py"},
     "prometheus_client": {"flows/metrics.py"},
     "redis": {"state/redis_client.py"},
-    "rich": {"flows/console.py", "flows/demo_screen.py", "flows/show.py"},
+    "rich": {
+        "flows/console.py",
+        "flows/demo_screen.py",
+        "flows/show.py",
+        "flows/version_page.py",
+    },
     "click": {
         "flows/cli.py",
         "flows/console.py",
@@ -33,6 +38,8 @@ FILES_THAT_IMPORT = {
         "flows/kafka_commands.py",
         "flows/letter_commands.py",
         "flows/live_commands.py",
+        "flows/live_model_commands.py",
+        "flows/model_commands.py",
         "flows/range_commands.py",
         "flows/option_types.py",
         "flows/redis_commands.py",
