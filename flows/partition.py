@@ -202,7 +202,6 @@ class Engine:
         live = live or Live()
         slots = self.touched()
         packed = self._packer.pack(self._memory, self._made.plan, self._texts, slots)
-        users = texts_of(self._users, slots)
         commit = Commit(
             checkpoint=replace(
                 self.checkpoint,
@@ -211,7 +210,7 @@ class Engine:
                 last_place=live.last_place or self.checkpoint.last_place,
             ),
             previous=self._previous,
-            rows=list(zip(users, packed, strict=True)),
+            rows=list(zip(texts_of(self._users, slots), packed, strict=True)),
             deadlines=self._memory.deadline[slots].tolist(),
             outbox=live.outbox,
             relayed_count=live.relayed_count,
