@@ -24,6 +24,7 @@ from sklearn.linear_model import (  # type: ignore[import-untyped]  # it ships n
     LogisticRegression,
 )
 from sklearn.model_selection import (  # type: ignore[import-untyped]  # it ships no types
+    StratifiedKFold,
     cross_val_predict,
 )
 from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]  # it ships no types
@@ -189,7 +190,8 @@ def fitted_in_hindsight(model: Model, told: Told) -> Scores:
     terms = terms_of(compiled_program(model.recipe.program), told.features)
     rows = np.clip(np.nan_to_num(terms), -TERM_HELD, TERM_HELD)
     fit = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
-    chances = cross_val_predict(fit, rows, told.outcomes, cv=FOLDS, method="predict_proba")
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
+    chances = cross_val_predict(fit, rows, told.outcomes, cv=folds, method="predict_proba")
     return cast(Scores, chances[:, 1])
 
 

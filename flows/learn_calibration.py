@@ -16,7 +16,7 @@ from msgspec import Struct
 from flows.learn_loops import CURVATURE_MIN, LOGIT_MAX, Scorer, probability
 from flows.learn_model import kept_of
 
-PRIOR = 10.0
+PRIOR = 100.0
 """How many examples' worth of evidence hold the line at the logit as it is."""
 
 MEMORY = 10_000.0

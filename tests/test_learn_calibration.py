@@ -9,7 +9,7 @@ from flows.learn_calibration import Line, calibrated, is_used, learn, log_loss, 
 from flows.learn_model import BATCH, Learner, Settings, scores_by
 from tests.learning import RECIPE, Rows, made_up
 
-COUNT = 50 * BATCH
+COUNT = 200 * BATCH
 
 
 def bent(intercept: float, slope: float, seed: int = 1) -> tuple[Rows, list[bool]]:
@@ -36,8 +36,8 @@ def test_the_line_is_about_that_of_a_fit_of_all_at_once() -> None:
         curvature = (rows * (share * (1.0 - share))[:, None]).T @ rows
         fitted += np.linalg.solve(curvature, rows.T @ (np.array(outcomes) - share))
     line = learned(logits, outcomes)
-    assert line.intercept == pytest.approx(fitted[0], abs=0.05)
-    assert line.slope == pytest.approx(fitted[1], abs=0.05)
+    assert line.intercept == pytest.approx(fitted[0], abs=0.06)
+    assert line.slope == pytest.approx(fitted[1], abs=0.06)
 
 
 def test_it_is_used_where_it_lowers_the_log_loss_and_only_there() -> None:
