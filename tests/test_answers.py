@@ -31,7 +31,7 @@ channels = ["{channel}"]
 priority = 50
 holdout = {holdout}
 [entry]
-event = "Product Added"
+event = "{entry}"
 key = "cart_id"
 cooldown = "1s"
 [stage.now]
@@ -48,15 +48,12 @@ ttl = "2h"
 def write_cart_shop(
     folder: Path,
     models: dict[str, str] | None = None,
-    *,
-    channel: str = "email",
-    after: str = "0s",
-    status: str = "live",
-    holdout: float = 0.0,
+    **more: object,
 ) -> Config:
     """A shop that writes to everybody who adds something: at once, and half a day later."""
     (folder / "journeys").mkdir(parents=True)
-    text = CART.format(channel=channel, after=after, status=status, holdout=holdout)
+    how = {"channel": "email", "after": "0s", "status": "live", "holdout": 0.0}
+    text = CART.format(**how | {"entry": "Product Added"} | more)
     (folder / "journeys" / "cart.toml").write_text(text)
     return write_shop(folder, models or {"response": RESPONSE})
 
@@ -110,26 +107,29 @@ def test_an_example_is_taken_at_each_trigger_of_the_channel(tmp_path: Path) -> N
 def test_what_is_recorded_with_the_trigger_is_in_the_features_and_what_comes_later_is_not(
     tmp_path: Path,
 ) -> None:
-    config = write_cart_shop(tmp_path, {"response": RESPONSE})
-    text = (tmp_path / "journeys" / "cart.toml").read_text()
-    (tmp_path / "journeys" / "cart.toml").write_text(
-        text.replace('event = "Product Added"', 'event = "Order Completed"')
-    )
-    config = write_shop(tmp_path, {"response": RESPONSE})
+    config = write_cart_shop(tmp_path, entry="Order Completed")
+    later_ms = ADDED_MS + DAY_MS // 2
     lines = [
-        order(ADDED_MS - 5, cart_id="c1"),
-        order(ADDED_MS - 5, at_ms=ADDED_MS - 6, order_id="p"),
+        order(ADDED_MS, cart_id="c1"),
+        order(ADDED_MS, at_ms=ADDED_MS - 6),
+        order(later_ms, at_ms=ADDED_MS),
         tick(ADDED_MS + 5 * DAY_MS),
     ]
     _, found = play(config, lines)
+    assert [one["data"]["sampled_at"] for one in found] == [
+        instant_text(ADDED_MS),
+        instant_text(later_ms),
+    ]
     assert [one["data"]["features"]["orders"] for one in found] == [1.0, 2.0]
 
 
 def test_other_channels_and_what_is_not_sent_make_no_example(tmp_path: Path) -> None:
-    for number, how in enumerate(
-        ({"channel": "push"}, {"status": "shadow"}, {"status": "off"}, {"holdout": 1.0})
-    ):
-        config = write_cart_shop(tmp_path / str(number), **how)  # type: ignore[arg-type]
+    hows: tuple[dict[str, Any], ...] = (
+        *({"channel": "push"}, {"status": "shadow"}),
+        *({"status": "off"}, {"holdout": 1.0}),
+    )
+    for number, how in enumerate(hows):
+        config = write_cart_shop(tmp_path / str(number), **how)
         lines = [added(ADDED_MS), tick(ADDED_MS + 5 * DAY_MS)]
         assert play(config, lines)[1] == []
 

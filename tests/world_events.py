@@ -328,5 +328,5 @@ def write_model_log(seed: int, config: Config) -> list[bytes]:
     short = [one for one in durations_of(config) if one <= longest_ms]
     writer = ModelLogWriter(random, short, users, items, random.choice((0.5, 0.7, 0.9)))
     spans = {one for model in config.models for one in (model.every_ms, model.within_ms)}
-    writer.spans = sorted(spans | {DAY_MS})
+    writer.spans = sorted(spans - {0} | {DAY_MS})
     return writer.log(random.choice((20, 60, 60, 120)))
