@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
     text = (folder / file).read_text("utf-8")
     assert old in text, f"{file} holds no {old!r}"
     (folder / file).write_text(text.replace(old, new, 1), "utf-8")
+
+
+def with_setting(text: str, key: str, old: str, new: str) -> str:
+    """A file's text with another value of a key, whose first value `old` has to be there."""
+    changed, count = re.subn(rf"^({key} *= ){re.escape(old)}", rf"\g<1>{new}", text, 1, re.M)
+    assert count == 1, f"no {key} = {old}"
+    return changed
 
 
 def problems_of(folder: Path) -> tuple[Problem, ...]:

@@ -25,6 +25,7 @@ from flows.learning import Taken, load_saved
 from flows.model_records import record_of
 from state.learner_store import MemoryLearnerStore
 from state.store import StoreConflict, StoreError
+from tests.config_folders import with_setting
 from tests.example_lines import example_lines, learned_models
 
 PARTITIONS = 3
@@ -191,7 +192,7 @@ def test_another_config_is_noticed_and_told(shop: Shop, lines: list[bytes]) -> N
     run = shop.open()
     shop.step(run)
     files = config_record(None)
-    text = files.files["models.toml"].replace('within   = "7d"', 'within   = "6d"')
+    text = with_setting(files.files["models.toml"], "within", '"7d"', '"6d"')
     shop.record = replace(RECORD, value=shop_config(files.files | {"models.toml": text}))
     shop.step(run, 10_000)
     assert shop.told[-1] == (

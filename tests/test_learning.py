@@ -15,7 +15,7 @@ from connectors.memory_broker import MemoryBroker
 from flows.learn_model import BATCH
 from flows.learn_saved import read_version
 from flows.learning import PARKED_MAX, Learning, Taken, load_saved
-from tests.config_folders import copy_defaults, edit
+from tests.config_folders import copy_defaults, with_setting
 from tests.example_lines import example_lines, learned_models
 
 PARTITIONS = 4
@@ -157,17 +157,17 @@ def test_a_version_is_published_once_enough_is_known_and_when_more_is(lines: lis
 
 
 def changed(folder: Path, old: str, new: str) -> Config:
-    """The default config with another line in models.toml."""
+    """The default config with another `within` in models.toml."""
     folder.mkdir()
-    directory = copy_defaults(folder)
-    edit(directory, "models.toml", old, new)
-    return load(directory)
+    models = copy_defaults(folder) / "models.toml"
+    models.write_text(with_setting(models.read_text(), "within", old, new))
+    return load(models.parent)
 
 
 def test_a_model_whose_examples_are_others_now_begins_anew_and_is_found_again(
     lines: list[bytes], tmp_path: Path
 ) -> None:
-    other = changed(tmp_path / "other", 'within   = "30d"', 'within   = "29d"')
+    other = changed(tmp_path / "other", '"30d"', '"29d"')
     learning = learned(lines)
     before = knowledge(learning)
     assert learning.change(other) == ["purchase_30d"]
@@ -181,7 +181,7 @@ def test_a_model_whose_examples_are_others_now_begins_anew_and_is_found_again(
 
 def test_other_settings_of_learning_forget_nothing(lines: list[bytes], tmp_path: Path) -> None:
     learning = learned(lines)
-    slower = changed(tmp_path / "slower", 'within   = "7d"', 'within   = "7d"\nmemory = 20000')
+    slower = changed(tmp_path / "slower", '"7d"', '"7d"\nmemory = 20000')
     assert learning.change(slower) == []
 
 
@@ -189,13 +189,11 @@ def test_models_that_are_gone_are_kept_for_a_while(lines: list[bytes], tmp_path:
     learning = learned(lines)
     before = knowledge(learning)
     for days in range(1, PARKED_MAX):
-        text = f'within   = "{30 - days}d"'
-        learning.change(changed(tmp_path / f"{days}", 'within   = "30d"', text))
+        learning.change(changed(tmp_path / f"{days}", '"30d"', f'"{30 - days}d"'))
     assert learning.change(CONFIG) == []
     assert knowledge(learning)["purchase_30d"] == before["purchase_30d"]
     for days in range(1, 2 * PARKED_MAX):
-        text = f'within   = "{30 - days}d"'
-        learning.change(changed(tmp_path / f"again-{days}", 'within   = "30d"', text))
+        learning.change(changed(tmp_path / f"again-{days}", '"30d"', f'"{30 - days}d"'))
     assert learning.change(CONFIG) == ["purchase_30d"]
     assert len(load_saved(learning.save()).parked) <= PARKED_MAX
 

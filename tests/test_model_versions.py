@@ -18,7 +18,7 @@ from flows.model_records import ModelRecordError, encode_model, version_name
 from flows.partition import Engine
 from flows.simulate import SimulateOptions
 from state.store import MemoryStore
-from tests.config_folders import copy_defaults, edit
+from tests.config_folders import copy_defaults, with_setting
 from tests.test_live import HOUR_MS, PARTITIONS, messages_of, parts_of
 from tests.test_model_records import published
 
@@ -98,12 +98,12 @@ def test_a_version_is_in_force_from_its_record_on_whatever_crashes(
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
-def with_models(folder: Path, old: str, new: str) -> Path:
-    """The default config with another line in models.toml."""
+def with_models(folder: Path, key: str, old: str, new: str) -> Path:
+    """The default config with another value in models.toml."""
     folder.mkdir()
-    directory = copy_defaults(folder)
-    edit(directory, "models.toml", old, new)
-    return directory
+    models = copy_defaults(folder) / "models.toml"
+    models.write_text(with_setting(models.read_text(), key, old, new))
+    return models.parent
 
 
 def test_another_config_keeps_the_versions_that_fit_it(
@@ -116,13 +116,13 @@ def test_another_config_keeps_the_versions_that_fit_it(
     push_version(broker, FIRST)
     run = opened(broker, store)
     step(broker, run)
-    same = with_models(tmp_path / "same", 'within   = "7d"', 'within   = "6d"')
+    same = with_models(tmp_path / "same", "within", '"7d"', '"6d"')
     push(broker.writer(), PARTITIONS, config_record(same))
     step(broker, run)
     assert scores(store, run.engine)[MODEL] == {version_name(FIRST)}
     assert not caplog.records
 
-    other = with_models(tmp_path / "other", '"hinge(recency, log1p(3))"', '"hinge(recency, 1)"')
+    other = with_models(tmp_path / "other", "after_3d", '"hinge(recency, log1p(3))"', '"recency"')
     push(broker.writer(), PARTITIONS, config_record(other))
     step(broker, run)
     assert MODEL not in scores(store, run.engine)
