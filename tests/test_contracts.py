@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -27,7 +28,9 @@ from connectors.triggers import CloudEvent, Decided, Example, GoalReached, Turne
 from flows.output import REASONS
 from tests.conftest import ROOT, Run
 from tests.running import run_engine
-from tests.worlds import make_world
+from tests.running_models import run_models
+from tests.test_models_against_oracle import PLANTED
+from tests.worlds import make_model_world, make_world
 
 OFFICIAL = ROOT / "tests" / "contracts"
 PAGE = (DOCS / "triggers.md").read_text()
@@ -185,6 +188,17 @@ def test_all_that_a_random_world_sends_is_what_the_schemas_say(seed: int, tmp_pa
     found = run_engine(world.config, world.lines)
     assert found.decisions
     for event in found.decisions + found.transitions:
+        assert not problems(event), event
+
+
+@pytest.mark.parametrize("seed", PLANTED)
+def test_all_that_a_random_world_with_models_sends_is_what_the_schemas_say(
+    seed: int, tmp_path: Path
+) -> None:
+    given = make_model_world(seed, tmp_path / "config")
+    told = run_models(given, Random(seed))
+    assert told.examples
+    for event in told.examples + told.world.decisions + told.world.transitions:
         assert not problems(event), event
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
 
+from flows.learn_model import scores_by
 from tests import oracle
 from tests.differences import first_difference
 from tests.oracle_examples import examples
@@ -63,6 +66,20 @@ def test_no_example_depends_on_a_record_at_its_instant_or_after(seed: int, tmp_p
         assert [past(one, end) for one in shorter if sampled_at(one) <= end] == [
             past(one, end) for one in known
         ]
+
+
+@pytest.mark.parametrize("seed", SOME)
+def test_the_score_of_an_example_is_told_again_from_its_features(seed: int, tmp_path: Path) -> None:
+    given = make_model_world(seed, tmp_path / "config")
+    versions = {version.id[:16]: version for _, version in given.adopted}
+    features = {one.name: one.recipe.program.features for one in given.given.config.models}
+    for one in run_models(given, Random(seed)).examples:
+        data: Any = one["data"]
+        if data["version"] is not None:
+            version = versions[data["version"]]
+            row = [data["features"][name] for name in features[data["model"]]]
+            (score,) = scores_by(version.program, version.scorer, np.array([row], np.float64))
+            assert data["score"] == float(np.float32(score))
 
 
 def ended(given: GivenModels, end: str) -> GivenModels:

@@ -79,10 +79,10 @@ def write_config(seed: int, directory: Path, *, models: bool = False) -> Path:
     (directory / "events.toml").write_text(EVENTS)
     features = feature_tables(random)
     write(directory / "features.toml", features)
-    learned: Table = model_tables(seed, features) if models else {}
-    if learned:
-        write(directory / "models.toml", learned)
-    scores = [*learned["model"]] if learned else []
+    scores: list[str] = []
+    if models:
+        tables, scores = model_tables(seed, features)
+        write(directory / "models.toml", tables)
     tags, names = tag_tables(random, features, scores)
     write(directory / "tags.toml", tags)
     for index in range(random.choice((1, 2, 3, 5))):

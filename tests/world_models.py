@@ -14,8 +14,8 @@ OUTCOMES = ("Order Completed", "Product Added", "Product Viewed", "Email Opened"
 NUMBERS = ("0.5", "1", "3", "horizon_days", "log1p(7)", "bend")
 
 
-def model_tables(seed: int, features: Table) -> Table:
-    """Two to four models: two of one group, maybe one of another, maybe a complement."""
+def model_tables(seed: int, features: Table) -> tuple[Table, list[str]]:
+    """Two to four models, with their names: two of a group, maybe one of another, a complement."""
     random = Random(f"models {seed}")
     numbers = [name for name in features if is_number(name)]
     terms = term_tables(random, numbers)
@@ -36,7 +36,7 @@ def model_tables(seed: int, features: Table) -> Table:
         models["four"] = {"complement": random.choice([*models])}
     tables: Table = {"terms": terms, "set": sets, "model": models}
     used = {name: value for name, value in (("bend", 2), ("least", 1)) if name in str(tables)}
-    return ({"thresholds": used} if used else {}) | tables
+    return ({"thresholds": used} if used else {}) | tables, [*models]
 
 
 def is_number(name: str) -> bool:
