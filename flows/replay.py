@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO, NamedTuple
@@ -18,14 +18,16 @@ from connectors.files import output
 from flows.decide import DecideStage
 from flows.decode import DecodeStage
 from flows.engine import Stages, run
+from flows.inline_learning import InlineLearning
 from flows.lines import PROFILES, merged_profiles
-from flows.loading import load_engine, tell_conversions
 from flows.partition import Engine
 from flows.recorded_log import SOURCES_MAX, RecordedLog
+from flows.resuming import LEARNER_PARTITION, begin, open_store
+from flows.score_sums import ScoreSums
 from flows.slices import Decided
 from flows.summary import Replayed
 from state.file_store import FileStore
-from state.store import Checkpoint, Commit, Store, StoreError
+from state.store import Checkpoint, Commit, StoreError
 
 BATCH_SIZE = 20_000
 
@@ -37,7 +39,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     """What to replay. `outputs` gives the paths of `flows.lines.OUTPUTS` and "profiles".
 
     `until_ms` ends the log before the first record of that log time or later. `state` is a
-    directory to resume from and to commit to.
+    directory to resume from and to commit to. `learns`: the models of the config learn on the way.
     """
 
     events: tuple[str, ...]
@@ -48,12 +50,14 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     until_ms: int | None = None
     drain: bool = False
     state: Path | None = None
+    learns: bool = True
 
 
 class Parts(NamedTuple):
     """What one run is made of."""
 
     engines: list[Engine]
+    learning: InlineLearning | None
     log: RecordedLog
     decode: DecodeStage
     decide: DecideStage
@@ -76,66 +80,47 @@ def replay(options: ReplayOptions, stop: Event, watch: Watch) -> Replayed:
         OSError: a file cannot be read or written.
     """
     options = replace(options, config=without_live_from(options.config))
-    with _store(options) as store:
+    with open_store(options.state, options.partitions) as store:
         parts = _prepare(options, store)
-        records = _run(options, parts, stop, watch)
+        scores = ScoreSums(options.config.models)
+
+        def watch_all(decided: Decided, engines: Sequence[Engine]) -> None:
+            scores.take(decided.closed)
+            watch(decided, engines)
+
+        records = _run(options, parts, stop, watch_all)
         if store is not None:
-            for commit in parts.decide.commits():
-                store.commit(_with_sources(commit, parts.log))
+            for commit in _commits(parts):
+                store.commit(commit)
     return Replayed(
         records=records,
         counters=[engine.counters for engine in parts.engines],
         dead_letters=dict(sorted(parts.decode.dead_letters.items())),
         checkpoint=parts.engines[0].checkpoint,
         interrupted=stop.is_set(),
+        scores=scores.figures(),
     )
 
 
-def _store(options: ReplayOptions) -> closing[FileStore] | nullcontext[None]:
-    if options.state is None:
-        return nullcontext()
-    return closing(FileStore(options.state, partitions=options.partitions))
-
-
-def _prepare(options: ReplayOptions, store: Store | None) -> Parts:
-    """Engines as of the state, and the log from where the least advanced of them stands."""
-    loaded = [_engine(options, store, partition) for partition in range(options.partitions)]
-    engines = [engine for engine, _ in loaded]
-    tell_conversions(str(options.state), [engine.conversion for engine in engines])
-    begin = _least_advanced([checkpoint for _, checkpoint in loaded])
+def _prepare(options: ReplayOptions, store: FileStore | None) -> Parts:
+    """Engines as of the state, and the log from where they stand."""
+    begun = begin(options.config, store, options.partitions, learns=options.learns)
     decoder = Decoder(options.config)
-    if begin is not None:
-        decoder.clock_ms = begin.clock_ms
+    if begun.checkpoint is not None:
+        decoder.clock_ms = begun.checkpoint.clock_ms
     return Parts(
-        engines=engines,
-        log=_log(options, begin),
+        engines=begun.engines,
+        learning=begun.learning,
+        log=_log(options, begun.checkpoint),
         decode=DecodeStage(decoder, until_ms=options.until_ms),
         decide=DecideStage(
-            engines,
+            begun.engines,
             outputs=[name for name in options.outputs if name != PROFILES],
+            learning=begun.learning,
             drain=options.drain,
             resumable=store is not None,
         ),
     )
-
-
-def _least_advanced(checkpoints: list[Checkpoint | None]) -> Checkpoint | None:
-    """Where to go on: behind a run that was killed between two commits the partitions differ."""
-    stored = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
-    if len(stored) < len(checkpoints):
-        return None
-    return min(stored, key=lambda checkpoint: checkpoint.next_offset)
-
-
-def _engine(
-    options: ReplayOptions, store: Store | None, partition: int
-) -> tuple[Engine, Checkpoint | None]:
-    """The engine of a partition, and the checkpoint that it resumes from, if any."""
-    snapshot = store.load(partition) if store is not None else None
-    if snapshot is None:
-        return Engine(options.config, partition=partition), None
-    engine = load_engine(str(options.state), options.config, partition, snapshot)
-    return engine, snapshot.checkpoint
 
 
 def _log(options: ReplayOptions, begin: Checkpoint | None) -> RecordedLog:
@@ -189,6 +174,16 @@ def _writer(name: str, file: BinaryIO) -> Callable[[Decided], None]:
     return write
 
 
-def _with_sources(commit: Commit, log: RecordedLog) -> Commit:
-    sources = log.positions(commit.checkpoint.next_offset)
-    return replace(commit, checkpoint=replace(commit.checkpoint, sources=sources))
+def _commits(parts: Parts) -> list[Commit]:
+    """What there is to commit: last the partition that has the learners, so that all have it."""
+    learning = parts.learning
+    commits = []
+    for commit in parts.decide.commits():
+        sources = parts.log.positions(commit.checkpoint.next_offset)
+        commit = replace(commit, checkpoint=replace(commit.checkpoint, sources=sources))
+        if learning is not None:
+            commit = replace(commit, models=learning.records())
+            if commit.checkpoint.partition == LEARNER_PARTITION:
+                commit = replace(commit, learner=learning.save())
+        commits.append(commit)
+    return sorted(commits, key=lambda one: -one.checkpoint.partition)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from flows.summary import Summary
 
 WIDTH_WITHOUT_TERMINAL = 100
+
+Printable = RenderableType
+"""What can be printed: tables, trees and texts."""
 
 
 def show(tables: list[RenderableType], *, on_stderr: bool = False) -> None:
@@ -35,6 +39,14 @@ def show(tables: list[RenderableType], *, on_stderr: bool = False) -> None:
     console.file.flush()
 
 
+def as_text(tables: list[RenderableType]) -> str:
+    """What `show` prints where there is no terminal."""
+    console = Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL, file=StringIO())
+    with console.capture() as printed:
+        console.print(*tables, sep="\n")
+    return printed.get()
+
+
 def drawn(branch: Branch) -> Tree:
     """A tree with its branches; what could steer a terminal is left out of its texts."""
     tree = Tree(Text("\n".join(map(printable, branch.text.split("\n")))))
@@ -48,6 +60,8 @@ def summary_tables(summary: Summary) -> list[RenderableType]:
     suppressed = _suppressed_table(summary)
     if suppressed.row_count:
         tables.append(suppressed)
+    if any(known.closed for known in summary.examples.values()):
+        tables.append(_model_table(summary))
     held = {name: count for name, count in summary.tags.items() if count}
     if held:
         tables.append(counts_table("tags held", held))
@@ -60,16 +74,16 @@ def summary_tables(summary: Summary) -> list[RenderableType]:
 
 def counts_table(title: str, counts: Mapping[str, int]) -> Table:
     """Names and numbers, in the order given."""
-    table = _table(title, ("", "count"))
+    table = titled_table(title, ("", "count"))
     for name, count in counts.items():
         table.add_row(name, f"{count:,}")
     return table
 
 
-def _table(title: str, columns: tuple[str, ...]) -> Table:
+def titled_table(title: str, columns: tuple[str, ...]) -> Table:
     """A table whose first column is text and whose others are numbers."""
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
-    table.add_column(columns[0])
+    table.add_column(columns[0], overflow="fold")
     for column in columns[1:]:
         table.add_column(column, justify="right")
     return table
@@ -99,7 +113,7 @@ def _log_table(summary: Summary) -> Table:
 
 def _journey_table(summary: Summary) -> Table:
     columns = ("entered", "scheduled", "sent", "suppressed", "pending", "goals")
-    table = _table("journeys", ("journey", *columns))
+    table = titled_table("journeys", ("journey", *columns))
     for name, sums in summary.journeys.items():
         suppressed = sum(sums.suppressed.values())
         counts = (sums.entered, sums.scheduled, sums.sent, suppressed)
@@ -107,15 +121,20 @@ def _journey_table(summary: Summary) -> Table:
     return table
 
 
-def _example_table(summary: Summary) -> Table:
-    table = _table("examples", ("model", "closed", "with outcome"))
-    for name, sums in summary.examples.items():
-        table.add_row(name, f"{sums.closed:,}", f"{sums.outcomes:,}")
+def _model_table(summary: Summary) -> Table:
+    table = titled_table(
+        "models", ("model", "examples", "outcomes", "scored", "ROC AUC", "log loss")
+    )
+    for name, known in summary.examples.items():
+        figures = summary.scores.get(name)
+        cells = (figures.scored, figures.roc_auc, figures.log_loss) if figures else (None,) * 3
+        scored = ("-" if one is None else f"{one:,}" for one in cells)
+        table.add_row(name, f"{known.closed:,}", f"{known.outcomes:,}", *scored)
     return table
 
 
 def _suppressed_table(summary: Summary) -> Table:
-    table = _table("suppressed", ("journey, reason", "count"))
+    table = titled_table("suppressed", ("journey, reason", "count"))
     for name, sums in summary.journeys.items():
         for reason, count in sums.suppressed.items():
             table.add_row(f"{name}, {reason}", f"{count:,}")

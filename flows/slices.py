@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from connectors.columns import Columns, DeadLetter
 from connectors.events import RawBatch
 from connectors.late import Withheld
+from flows.examples import ClosedExamples
 
 
 class Slice(Struct, frozen=True, kw_only=True):
@@ -48,10 +49,14 @@ class Routed(Struct, frozen=True, kw_only=True):
 
 
 class Decided(Struct, frozen=True, kw_only=True):
-    """What a stretch led to: the JSON lines of each output that was asked for."""
+    """What a stretch led to: the JSON lines of each output that was asked for, and what closed.
+
+    closed: examples of models in the order in which they closed, within each partition.
+    """
 
     stretch: Stretch
     lines: Mapping[str, list[bytes]]
+    closed: list[ClosedExamples] = []
 
 
 def no_records() -> RawBatch:

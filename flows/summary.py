@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from connectors.triggers import instant_text
 from flows.counters import Counters, ExampleCounters, JourneyCounters, example_sums
+from flows.score_sums import ScoreFigures
 from state.store import Checkpoint
 
 
@@ -20,6 +21,7 @@ class Replayed(Struct, frozen=True, kw_only=True):
     dead_letters: Mapping[str, int]
     checkpoint: Checkpoint
     interrupted: bool
+    scores: Mapping[str, ScoreFigures] = {}
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -44,6 +46,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     tags: dict[str, int]
     journeys: dict[str, JourneyCounters]
     examples: dict[str, ExampleCounters]
+    scores: dict[str, ScoreFigures]
     clock: str | None
     next_offset: int
     partitions: int
@@ -68,6 +71,7 @@ def sum_up(replayed: Replayed, measured: Measured) -> Summary:
         tags=held_tags(counters),
         journeys=journeys,
         examples=example_sums([one.examples for one in counters]),
+        scores=dict(replayed.scores),
         clock=instant_text(checkpoint.clock_ms) if checkpoint.next_offset else None,
         next_offset=checkpoint.next_offset,
         partitions=len(counters),

@@ -4,7 +4,8 @@
     DIR/partition-0.state  see `state.frames`
 
 A commit is durable when `FileStore.commit` returns. A file that holds mostly superseded rows is
-written anew beside itself and takes its place whole.
+written anew before the next commit, beside itself, and takes its place whole: so the last commit
+can always be undone.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from state.frames import (
     Tail,
     file_header,
     find_tail,
+    last_tails,
     read_file_header,
     read_pieces,
     write_commit,
 )
 from state.store import (
     PIECE_ROWS,
+    Checkpoint,
     Commit,
     LastCommit,
     Piece,
@@ -35,6 +38,7 @@ from state.store import (
     StoreError,
     check_partition,
     check_partitions,
+    decode_checkpoint,
     last_commit,
     must_write,
     pieces_of,
@@ -74,6 +78,9 @@ class FileStore:
             self.close()
             raise
 
+    def __str__(self) -> str:
+        return str(self._directory)
+
     def partitions(self) -> int:
         """See `Store.partitions`."""
         return self._partitions
@@ -109,10 +116,36 @@ class FileStore:
         else:
             waiting = _outbox(path, tail) if waiting is None else waiting
             outbox = [*waiting[commit.relayed_count :], *commit.outbox]
+            if tail.seal.entry_count > 2 * commit.checkpoint.user_count + SPARE_ENTRIES:
+                tail = self._write_anew(partition, _current_pieces(path, tail), tail.seal.last)
             tail = _append(path, tail, pieces_of(replace(commit, outbox=outbox)), last)
-        if tail.seal.entry_count > 2 * commit.checkpoint.user_count + SPARE_ENTRIES:
-            tail = self._write_anew(partition, _current_pieces(path, tail), last)
         self._tails[partition], self._outboxes[partition] = tail, outbox
+
+    def checkpoints(self, partition: int) -> list[Checkpoint]:
+        """Where the last two commits that are stored lead to, the older one first; or fewer."""
+        if self._find_tail(partition) is None:
+            return []
+        with self._path(partition).open("rb") as file:
+            tails = last_tails(file)
+        return [decode_checkpoint(tail.seal.last.checkpoint) for tail in tails]
+
+    def undo(self, partition: int) -> None:
+        """Forget the last commit of a partition, as if it had never been made. There must be one.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        path = self._path(partition)
+        self._tails.pop(partition, None)
+        self._outboxes.pop(partition, None)
+        with path.open("r+b") as file:
+            *before, _ = last_tails(file)
+            for tail in before:
+                file.truncate(tail.end)
+                os.fsync(file.fileno())
+        if not before:
+            path.unlink()
+            _sync_directory(self._directory)
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -174,14 +207,15 @@ def _current_pieces(path: Path, tail: Tail) -> Iterator[Piece]:
         stored = StoredPartition(file, tail)
         latest: dict[bytes, int] = {}
         models: dict[str, bytes] = {}
-        shape = config = b""
+        shape = config = learner = b""
         count = 0
         for piece in stored.pieces():
             latest.update((user, number) for number, (user, _) in enumerate(piece.rows, count))
             count += len(piece.rows)
             models.update(piece.models)
             shape, config = piece.shape or shape, piece.config or config
-        yield Piece([], [], shape, config, models)
+            learner = piece.learner or learner
+        yield Piece([], [], shape, config, models, learner)
         entries = enumerate(stored.entries())
         rows = (row for number, row in entries if latest[row[0]] == number)
         while group := list(islice(rows, PIECE_ROWS)):

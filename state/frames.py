@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +29,9 @@ PIECE = b"BKp\n"
 SEAL = b"BKs\n"
 CHECKSUM_BYTES = 16
 PAYLOAD_BYTES_MAX = 1 << 28
+ROW_BYTES = 1000
+"""What learns counts as so many entries as rows of this size would be."""
+
 BLOCK_BYTES = 1 << 20
 """Bytes at a time in which seals are looked for behind damage."""
 
@@ -99,7 +103,7 @@ def write_commit(
     for piece in pieces:
         file.write(_frame(PIECE, msgspec.msgpack.encode(piece)))
         piece_count += 1
-        entry_count += len(piece.rows) + len(piece.outbox)
+        entry_count += len(piece.rows) + len(piece.outbox) + len(piece.learner) // ROW_BYTES
     seal = Seal(start, piece_count, entry_count, last)
     file.write(_frame(SEAL, msgspec.msgpack.encode(seal)))
     file.flush()
@@ -129,6 +133,11 @@ def find_tail(file: BinaryIO) -> Tail:
             fix="restore a copy, or replay the log into a new directory",
         )
     return tail
+
+
+def last_tails(file: BinaryIO) -> list[Tail]:
+    """The last two whole commits of a file in which `find_tail` has found one, the older first."""
+    return [*deque(_tails(file), maxlen=2)]
 
 
 def read_pieces(file: BinaryIO, *, start: int = FILE_HEADER.size, end: int) -> Iterator[Piece]:

@@ -82,6 +82,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     how rows of the checkpoint's layout are read (`state.row_shape`), `config` is the record of the
     log's config that is in force; each is b"" where it is stored already and stays as it is.
     `models` are the log's records of models' versions, by model, that are new; others stay.
+    `learner` is what learns beside a replay (of all partitions: partition 0 has it); b"" leaves it.
     """
 
     checkpoint: Checkpoint
@@ -95,15 +96,16 @@ class Commit(Struct, frozen=True, kw_only=True):
     shape: bytes = b""
     config: bytes = b""
     models: dict[str, bytes] = {}
+    learner: bytes = b""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """A partition as of its checkpoint: every user's row, in no particular order.
 
-    `outbox` holds what commits stored and no later one noted as handed on. `shape`, `config` and
-    each of `models` are the last that a commit had. `encoded` is the checkpoint byte for byte as it
-    is stored, which the next commit has to build on: another version may have encoded it in other
-    words.
+    `outbox` holds what commits stored and no later one noted as handed on. `shape`, `config`,
+    `learner` and each of `models` are the last that a commit had. `encoded` is the checkpoint byte
+    for byte as it is stored, which the next commit has to build on: another version may have
+    encoded it in other words.
     """
 
     checkpoint: Checkpoint
@@ -112,6 +114,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     shape: bytes = b""
     config: bytes = b""
     models: dict[str, bytes] = {}
+    learner: bytes = b""
     encoded: bytes = b""
 
 
@@ -175,6 +178,7 @@ class Piece(Struct, frozen=True, array_like=True):
     shape: bytes = b""
     config: bytes = b""
     models: dict[str, bytes] = {}
+    learner: bytes = b""
 
 
 class MemoryStore:
@@ -189,6 +193,7 @@ class MemoryStore:
         self._shapes: dict[int, bytes] = {}
         self._configs: dict[int, bytes] = {}
         self._models: dict[int, dict[str, bytes]] = {}
+        self._learners: dict[int, bytes] = {}
         self._last: dict[int, LastCommit] = {}
 
     def partitions(self) -> int:
@@ -211,6 +216,7 @@ class MemoryStore:
             shape=self._shapes.get(partition, b""),
             config=self._configs.get(partition, b""),
             models=dict(self._models.get(partition, {})),
+            learner=self._learners.get(partition, b""),
             encoded=last.checkpoint,
         )
 
@@ -231,6 +237,7 @@ class MemoryStore:
         self._shapes[partition] = commit.shape or self._shapes.get(partition, b"")
         self._configs[partition] = commit.config or self._configs.get(partition, b"")
         self._models.setdefault(partition, {}).update(commit.models)
+        self._learners[partition] = commit.learner or self._learners.get(partition, b"")
         self._last[partition] = last_commit(commit)
 
     def audience(self, partition: int, tag: str) -> set[bytes]:
@@ -263,9 +270,9 @@ def decode_checkpoint(encoded: bytes) -> Checkpoint:
 
 
 def pieces_of(commit: Commit) -> Iterator[Piece]:
-    """Shape, config, models, rows and outbox of a commit, cut into pieces of bounded size."""
-    if commit.shape or commit.config or commit.models:
-        yield Piece([], [], commit.shape, commit.config, commit.models)
+    """What a commit has, cut into pieces of bounded size: rows and outbox last."""
+    if commit.shape or commit.config or commit.models or commit.learner:
+        yield Piece([], [], commit.shape, commit.config, commit.models, commit.learner)
     for start in range(0, max(len(commit.rows), len(commit.outbox)), PIECE_ROWS):
         end = start + PIECE_ROWS
         yield Piece(commit.rows[start:end], commit.outbox[start:end])

@@ -39,11 +39,12 @@ class StoredPartition:
         """
         rows: dict[bytes, bytes] = {}
         models: dict[str, bytes] = {}
-        shape = config = b""
+        shape = config = learner = b""
         for piece in self.pieces():
             rows.update(piece.rows)
             models.update(piece.models)
             shape, config = piece.shape or shape, piece.config or config
+            learner = piece.learner or learner
         check_user_count(self._file.name, self.checkpoint, len(rows))
         return Snapshot(
             checkpoint=self.checkpoint,
@@ -52,6 +53,7 @@ class StoredPartition:
             shape=shape,
             config=config,
             models=models,
+            learner=learner,
             encoded=self._tail.seal.last.checkpoint,
         )
 

@@ -333,6 +333,7 @@ def test_sums_that_do_not_close_are_told_and_end_with_1(capfd: pytest.CaptureFix
         tags={},
         journeys={"win_back": journey},
         examples={},
+        scores={},
         clock=None,
         next_offset=3,
         partitions=1,

@@ -187,22 +187,51 @@ def test_a_file_of_mostly_superseded_rows_is_written_anew(tmp_path: Path) -> Non
     many.rows.extend([(b"ada", b"%d" % number) for number in range(SPARE_ENTRIES + 9)])
     many.deadlines.extend([0] * (SPARE_ENTRIES + 9))
     first = replace(first, shape=b"a shape", models={"churn": b"old", "orders": b"kept"})
-    many = replace(many, models={"churn": b"new"})
+    many = replace(many, models={"churn": b"new"}, learner=b"learned")
     store.commit(first)
     store.commit(many)
-    assert (tmp_path / "partition-0.state").stat().st_size < 1000
     store.commit(many)
     assert stored(store)[1] == {b"ada": b"%d" % (SPARE_ENTRIES + 8), b"bob": b"1"}
     last = commit_after(many, {b"bob": b"3"}, users=2)
     store.close()
-    found = load_and_close(tmp_path)
-    assert found is not None
-    assert (found.outbox, found.shape) == ([b"kept"], b"a shape")
-    assert found.models == {"churn": b"new", "orders": b"kept"}
     store = FileStore(tmp_path)
     store.commit(many)
     store.commit(last)
-    assert stored(store) == (last.checkpoint, {b"ada": b"%d" % (SPARE_ENTRIES + 8), b"bob": b"3"})
+    store.close()
+    assert (tmp_path / "partition-0.state").stat().st_size < 1500
+    found = load_and_close(tmp_path)
+    assert found is not None
+    assert found.checkpoint == last.checkpoint
+    assert dict(found.rows) == {b"ada": b"%d" % (SPARE_ENTRIES + 8), b"bob": b"3"}
+    assert (found.outbox, found.shape, found.learner) == ([b"kept"], b"a shape", b"learned")
+    assert found.models == {"churn": b"new", "orders": b"kept"}
+
+
+def test_the_last_commit_can_be_undone_also_where_the_file_was_written_anew(tmp_path: Path) -> None:
+    first = commit_after(None, {b"ada": b"1", b"bob": b"1"}, users=2)
+    many = commit_after(first, {b"ada": b"2"}, users=2)
+    many.rows.extend([(b"ada", b"3")] * (SPARE_ENTRIES + 9))
+    many.deadlines.extend([0] * (SPARE_ENTRIES + 9))
+    last = commit_after(many, {b"bob": b"4"}, users=2)
+    store = FileStore(tmp_path)
+    for commit in (first, many, last):
+        store.commit(commit)
+    assert (tmp_path / "partition-0.state").stat().st_size < 1500
+    assert store.checkpoints(0) == [many.checkpoint, last.checkpoint]
+    store.undo(0)
+    assert stored(store) == (many.checkpoint, {b"ada": b"3", b"bob": b"1"})
+    store.commit(last)
+    assert stored(store) == (last.checkpoint, {b"ada": b"3", b"bob": b"4"})
+
+
+def test_a_first_commit_that_is_undone_leaves_nothing(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    first = commit_after(None, {b"ada": b"1"}, users=1)
+    store.commit(first)
+    store.undo(0)
+    assert store.load(0) is None
+    store.commit(first)
+    assert stored(store) == (first.checkpoint, {b"ada": b"1"})
 
 
 def test_what_a_crash_left_of_a_new_file_is_passed_over(tmp_path: Path) -> None:
