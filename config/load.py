@@ -17,12 +17,12 @@ from config.fields import field_names
 from config.journeys import Around, read_journey
 from config.models import Around as AroundModels
 from config.models import propensities, read_models
-from config.problems import ConfigError, Problem
+from config.problems import ConfigError, Place, Problem
 from config.schema import Config, EventDef, Feature, Journey, Model, Shop, Tag
 from config.shop import check_vocabulary, read_shop
 from config.tables import Table
 from config.tags import Seen, feature_types, read_tags
-from config.toml_files import Folder, read_folder
+from config.toml_files import Folder, read_folder, read_table
 
 PACKAGED = Path(__file__).parent
 PACKAGED_LABEL = "config"
@@ -69,6 +69,27 @@ def load(directory: Path | None = None) -> Config:
         version="",
     )
     return replace(config, version=version_of(config))
+
+
+def load_models(directory: Path | None, path: Path) -> tuple[Model, ...]:
+    """The models of another models.toml, over the shop, events and features of a config folder.
+
+    Raises:
+        ConfigError: with all problems of that file, or of those that it builds on.
+    """
+    found: list[Problem] = []
+    folder = read_folder(directory or PACKAGED, label_of(directory), found)
+    table = read_table(path, Place(found, str(path)))
+    shop = read_part(folder.shop, read_shop)
+    traits = [trait for trait in shop.channels.values() if trait] if shop is not None else []
+    events = read_part(folder.events, lambda table: read_events(table, traits))
+    features = read_part(folder.features, lambda table: read_features(table, events))
+    channels = shop.channels if shop is not None else None
+    around = AroundModels(features=features, events=events, channels=channels)
+    models = read_part(table, lambda table: read_models(table, around))
+    if found or models is None:
+        raise ConfigError(tuple(sorted(found, key=lambda one: (one.file, one.line or 0))))
+    return models
 
 
 def label_of(directory: Path | None) -> str:

@@ -46,13 +46,16 @@ class CalibrationBin(Struct, frozen=True, kw_only=True):
 class Ranked(NamedTuple):
     """Examples in order of score, made once to be weighed many times.
 
-    order: (n,) indices. scores, outcomes: (n,) in that order. ties: where each run of equal scores
-    starts. bins: where each calibration bin starts.
+    order: (n,) indices. scores, outcomes, losses (log loss), squares (of what the score missed by):
+    (n,) in that order. ties: where each run of equal scores starts. bins: where each calibration
+    bin starts.
     """
 
     order: NDArray[np.int64]
     scores: NDArray[np.float64]
     outcomes: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    squares: NDArray[np.float64]
     ties: NDArray[np.int64]
     bins: NDArray[np.int64]
 
@@ -64,10 +67,14 @@ def rank(scores: NDArray[np.float64], outcomes: NDArray[np.bool_]) -> Ranked:
     starts = np.ones(len(ordered), np.bool_)
     starts[1:] = ordered[1:] != ordered[:-1]
     bins = np.arange(CALIBRATION_BINS) * len(ordered) // CALIBRATION_BINS
+    happened = np.asarray(outcomes, np.float64)[order]
+    chance = np.clip(ordered, PROBABILITY_MIN, 1.0 - PROBABILITY_MIN)
     return Ranked(
         order=order,
         scores=ordered,
-        outcomes=np.asarray(outcomes, np.float64)[order],
+        outcomes=happened,
+        losses=-np.where(happened > 0.0, np.log(chance), np.log1p(-chance)),
+        squares=(ordered - happened) ** 2,
         ties=np.flatnonzero(starts),
         bins=np.unique(bins),
     )
@@ -100,15 +107,11 @@ def figures_of(ranked: Ranked, weights: NDArray[np.float64]) -> NDArray[np.float
     total, positives = float(weight.sum()), float(happened.sum())
     if not 0.0 < positives < total:
         return np.full(len(FIGURES), np.nan)
-    chance = np.clip(ranked.scores, PROBABILITY_MIN, 1.0 - PROBABILITY_MIN)
-    losses = -np.where(ranked.outcomes > 0.0, np.log(chance), np.log1p(-chance))
-    squares = (ranked.scores - ranked.outcomes) ** 2
     return np.array(
         [
-            _roc_auc(ranked, weight, happened),
-            _pr_auc(ranked, weight, happened),
-            float(weight @ losses) / total,
-            float(weight @ squares) / total,
+            *_ranking(ranked, weight, happened),
+            float(weight @ ranked.losses) / total,
+            float(weight @ ranked.squares) / total,
             _calibration_error(ranked, weight, happened),
         ]
     )
@@ -150,22 +153,25 @@ def months_of(at_ms: NDArray[np.int64]) -> NDArray[np.str_]:
     return at_ms.astype("datetime64[ms]").astype("datetime64[M]").astype(np.str_)
 
 
-def _roc_auc(ranked: Ranked, weight: NDArray[np.float64], happened: NDArray[np.float64]) -> float:
-    """Of pairs with different outcomes, the share in the right order; equal scores count half."""
-    positives = np.add.reduceat(happened, ranked.ties)
-    negatives = np.add.reduceat(weight, ranked.ties) - positives
-    below = np.cumsum(negatives) - negatives
-    pairs = float(positives.sum()) * float(negatives.sum())
-    return float(positives @ (below + negatives / 2.0)) / pairs
+def _ranking(
+    ranked: Ranked, weight: NDArray[np.float64], happened: NDArray[np.float64]
+) -> tuple[float, float]:
+    """ROC AUC: of pairs with different outcomes, the share in the right order; ties count half.
 
-
-def _pr_auc(ranked: Ranked, weight: NDArray[np.float64], happened: NDArray[np.float64]) -> float:
-    """Average precision: the precision at each score from the top, by the recall it adds."""
-    positives = np.add.reduceat(happened, ranked.ties)[::-1]
-    counts = np.add.reduceat(weight, ranked.ties)[::-1]
+    And PR AUC, average precision: the precision at each score from the top, by the recall it adds.
+    """
+    counts, positives = weight, happened
+    if len(ranked.ties) < len(weight):
+        counts, positives = (np.add.reduceat(one, ranked.ties) for one in (weight, happened))
+    counts_to, positives_to = np.cumsum(counts), np.cumsum(positives)
+    total, total_positives = float(counts_to[-1]), float(positives_to[-1])
+    negatives = counts - positives
+    below = counts_to - positives_to - negatives / 2.0
+    pairs = total_positives * (total - total_positives)
     # A resample may leave out the highest scores altogether: there is no precision there, nor gain.
-    precision = np.cumsum(positives) / np.maximum(np.cumsum(counts), 1.0)
-    return float(positives @ precision) / float(positives.sum())
+    from_here = np.maximum(total - counts_to + counts, 1.0)
+    precision = (total_positives - positives_to + positives) / from_here
+    return float(positives @ below) / pairs, float(positives @ precision) / total_positives
 
 
 def _calibration_error(

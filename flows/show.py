@@ -65,8 +65,6 @@ def summary_tables(summary: Summary) -> list[RenderableType]:
     held = {name: count for name, count in summary.tags.items() if count}
     if held:
         tables.append(counts_table("tags held", held))
-    if summary.examples:
-        tables.append(_example_table(summary))
     if summary.sums_close:
         tables.append("Every scheduled stage has exactly one outcome: the sums close.")
     return tables

@@ -45,7 +45,9 @@ def edit(folder: Path, file: str, old: str, new: str) -> None:
 
 def with_setting(text: str, key: str, old: str, new: str) -> str:
     """A file's text with another value of a key, whose first value `old` has to be there."""
-    changed, count = re.subn(rf"^({key} *= ){re.escape(old)}", rf"\g<1>{new}", text, 1, re.M)
+    changed, count = re.subn(
+        rf"^({key} *= ){re.escape(old)}", rf"\g<1>{new}", text, count=1, flags=re.M
+    )
     assert count == 1, f"no {key} = {old}"
     return changed
 

@@ -21,6 +21,7 @@ MAY_IMPORT = {
 FILES_THAT_IMPORT = {
     "numba": {"config/jit.py"},
     "bytewax": {"flows/engine.py"},
+    "matplotlib": {"flows/evaluate_pictures.py"},
     "zstandard": {"connectors/compression.py"},
     "prometheus_client": {"flows/metrics.py"},
     "redis": {"state/redis_client.py"},
