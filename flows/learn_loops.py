@@ -31,6 +31,10 @@ DEVIATION_MIN = 1e-9
 LOG_MIN = 1e-9
 """Logarithms are taken of at least this."""
 
+COUNTS_MAX = 512
+LOG1P_OF_COUNT = np.array([math.log1p(count) for count in range(COUNTS_MAX)])
+"""Most of what logarithms are taken of are counts."""
+
 EXPM1_LOG_MAX = 30.0
 """From here on log(expm1(a)) is a, to the last bit but one."""
 
@@ -134,7 +138,7 @@ def value_of(kind: int, first: float, second: float, low: float, high: float) ->
     elif math.isnan(first) or math.isnan(second):
         value = math.nan
     elif kind == LOG1P:
-        value = math.log1p(max(first, 0.0))
+        value = _log1p(max(first, 0.0))
     elif kind == LOG:
         value = math.log(max(first, LOG_MIN))
     elif kind == LOG_EXPM1:
@@ -152,6 +156,16 @@ def value_of(kind: int, first: float, second: float, low: float, high: float) ->
     elif kind == RATIO:
         value = first / max(second, low)
     return value
+
+
+@inlined
+def _log1p(value: float) -> float:
+    """log(1 + value) of a value from 0 on; that of a small count is looked up."""
+    if value < COUNTS_MAX:
+        count = int(value)
+        if value == count:
+            return float(LOG1P_OF_COUNT[count])
+    return math.log1p(value)
 
 
 @inlined

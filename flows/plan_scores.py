@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain, groupby
 
 from config.schema import Config, Model, Program
 from flows import plan_words as words
 from flows.plan_list import PlanList, float_bits
 from flows.scopes import told_by_time, with_parts
-from flows.score_program import ScoreProgram, features_by_term
+from flows.score_program import Register, ScoreProgram, features_by_term
 
 
 class ScoresWriter:
@@ -72,10 +73,10 @@ class ScoresWriter:
         needed = self.program.needed([model.name for model in models])
         registers = [(number, self.program.registers[number]) for number in needed]
         inputs = [(number, one.feature) for number, one in registers if one.feature >= 0]
-        steps = [
-            (number, one.word, *one.inputs, *map(float_bits, one.constants))
-            for number, one in registers
-            if one.feature < 0
+        steps = [(number, one) for number, one in registers if one.feature < 0]
+        runs = [
+            (word, [_step_words(number, one) for number, one in run])
+            for word, run in groupby(steps, lambda step: step[1].word)
         ]
         return plan.run(
             [
@@ -83,6 +84,18 @@ class ScoresWriter:
                 plan.listed(asked),
                 plan.listed([index for index in read if index not in asked]),
                 plan.counted(inputs),
-                plan.counted(steps),
+                plan.run(
+                    [
+                        len(runs),
+                        *(one for word, run in runs for one in (word, len(run), *chain(*run))),
+                    ]
+                ),
             ]
         )
+
+
+def _step_words(number: int, register: Register) -> list[int]:
+    first, second = register.inputs
+    bits = words.REGISTER_BITS
+    packed = number | first << bits | second << 2 * bits
+    return [packed, *map(float_bits, register.constants)]

@@ -131,11 +131,17 @@ NUMBER_MEAN, NUMBER_SCALE, NUMBER_WEIGHT = range(NUMBERS_WORDS)
 SCORES_WORDS = 5
 SCORES_MODELS, SCORES_ASKED, SCORES_FEATURES, SCORES_INPUTS, SCORES_STEPS = range(SCORES_WORDS)
 """What is scored together, as lists: models; the features of their `eligible`, and of their terms;
-pairs of a register and a feature, and steps (the lists' lengths count pairs and steps)."""
+pairs of a register and a feature, and runs of steps of one word (the lists' lengths count pairs
+and runs)."""
 
-STEP_WORDS = 6
-STEP_REGISTER, STEP_WORD, STEP_FIRST, STEP_SECOND, STEP_LOW, STEP_HIGH = range(STEP_WORDS)
-"""The register that is computed, the word's code, the registers of its inputs, its constants."""
+RUN_HEAD = 2
+RUN_WORD, RUN_COUNT = range(RUN_HEAD)
+STEP_WORDS = 3
+STEP_REGISTERS, STEP_LOW, STEP_HIGH = range(STEP_WORDS)
+REGISTER_BITS = 16
+REGISTER_MASK = (1 << REGISTER_BITS) - 1
+"""A run's word and how many steps follow. A step's registers in one word, from the low bits on: of
+its value and of its inputs; its constants."""
 
 GROUP_WORDS = 9
 (

@@ -13,7 +13,20 @@ import numpy as np
 from config.jit import compiled, inlined
 from flows.features import LAST_TOUCHED, read_features
 from flows.interpret import run_rule
-from flows.learn_loops import FEATURE_MAX, clipped, probability, value_of
+from flows.learn_loops import (
+    CLIP,
+    FEATURE_MAX,
+    HINGE,
+    LINEAR,
+    LOG,
+    LOG1P,
+    LOG_EXPM1,
+    PRODUCT,
+    SUM,
+    clipped,
+    probability,
+    value_of,
+)
 from flows.machine import REGISTERS, VALUES, Machine, Scratch
 from flows.plan_words import (
     DRAINING,
@@ -37,17 +50,19 @@ from flows.plan_words import (
     NUMBERS_WORDS,
     PROGRAM_FEATURES,
     PROGRAM_SCORES,
+    REGISTER_BITS,
+    REGISTER_MASK,
+    RUN_COUNT,
+    RUN_HEAD,
+    RUN_WORD,
     SCORES_ASKED,
     SCORES_FEATURES,
     SCORES_INPUTS,
     SCORES_MODELS,
     SCORES_STEPS,
-    STEP_FIRST,
     STEP_HIGH,
     STEP_LOW,
-    STEP_REGISTER,
-    STEP_SECOND,
-    STEP_WORD,
+    STEP_REGISTERS,
     STEP_WORDS,
 )
 from flows.plan_words import FEATURES as FEATURES_AT
@@ -195,12 +210,50 @@ def _run_steps(plan: Plan, scratch: Scratch, scores: int) -> None:
         value = float(np.float32(scratch[VALUES + ints[entry + 1]]))
         known = -FEATURE_MAX <= value <= FEATURE_MAX
         scratch[REGISTERS + ints[entry]] = value if known else math.nan
-    steps = ints[scores + SCORES_STEPS]
-    for step in range(steps + 1, steps + 1 + STEP_WORDS * ints[steps], STEP_WORDS):
-        scratch[REGISTERS + ints[step + STEP_REGISTER]] = value_of(
-            ints[step + STEP_WORD],
-            scratch[REGISTERS + ints[step + STEP_FIRST]],
-            scratch[REGISTERS + ints[step + STEP_SECOND]],
+    runs = ints[scores + SCORES_STEPS]
+    at = runs + 1
+    for _ in range(ints[runs]):
+        at = _run_step_run(plan, scratch, at)
+
+
+@inlined
+def _run_step_run(plan: Plan, scratch: Scratch, run: int) -> int:
+    """Compute a run of steps of one word; where the next run begins.
+
+    The loop is made once for each word: a processor cannot guess which word comes next.
+    """
+    word = plan.ints[run + RUN_WORD]
+    first = run + RUN_HEAD
+    end = first + STEP_WORDS * plan.ints[run + RUN_COUNT]
+    if word == LOG1P:
+        _run_steps_of(LOG1P, plan, scratch, first, end)
+    elif word == LOG:
+        _run_steps_of(LOG, plan, scratch, first, end)
+    elif word == LOG_EXPM1:
+        _run_steps_of(LOG_EXPM1, plan, scratch, first, end)
+    elif word == LINEAR:
+        _run_steps_of(LINEAR, plan, scratch, first, end)
+    elif word == CLIP:
+        _run_steps_of(CLIP, plan, scratch, first, end)
+    elif word == HINGE:
+        _run_steps_of(HINGE, plan, scratch, first, end)
+    elif word == SUM:
+        _run_steps_of(SUM, plan, scratch, first, end)
+    elif word == PRODUCT:
+        _run_steps_of(PRODUCT, plan, scratch, first, end)
+    else:
+        _run_steps_of(word, plan, scratch, first, end)
+    return int(end)
+
+
+@inlined
+def _run_steps_of(word: int, plan: Plan, scratch: Scratch, first: int, end: int) -> None:
+    for step in range(first, end, STEP_WORDS):
+        registers = plan.ints[step + STEP_REGISTERS]
+        scratch[REGISTERS + (registers & REGISTER_MASK)] = value_of(
+            word,
+            scratch[REGISTERS + (registers >> REGISTER_BITS & REGISTER_MASK)],
+            scratch[REGISTERS + (registers >> 2 * REGISTER_BITS)],
             plan.floats[step + STEP_LOW],
             plan.floats[step + STEP_HIGH],
         )

@@ -6,6 +6,7 @@ that differ in their horizon only share all steps but those that read it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -44,10 +45,29 @@ class ScoreProgram:
         """The registers that these models need, in order."""
         needed = {register for model in models for register in self.terms[model]}
         for number in range(len(self.registers) - 1, -1, -1):
-            register = self.registers[number]
-            if number in needed and register.feature < 0:
-                needed.update(register.inputs)
-        return sorted(needed)
+            if number in needed:
+                needed.update(self._needs(number))
+        return self._in_runs(sorted(needed))
+
+    def _in_runs(self, numbers: list[int]) -> list[int]:
+        """These in an order in which steps of one word stand together, where they can.
+
+        Then a processor guesses right which word comes next.
+        """
+        left, done, order = numbers, set[int](), list[int]()
+        while left:
+            ready = [one for one in left if done.issuperset(self._needs(one))]
+            words = Counter(self.registers[one].word for one in ready)
+            chosen = max(words, key=lambda word: words[word])
+            run = [one for one in ready if self.registers[one].word == chosen]
+            order += run
+            done.update(run)
+            left = [one for one in left if one not in done]
+        return order
+
+    def _needs(self, number: int) -> tuple[int, ...]:
+        register = self.registers[number]
+        return register.inputs if register.feature < 0 else ()
 
     def _number(self, register: Register) -> int:
         if register not in self._numbers:

@@ -101,6 +101,8 @@ def ring_total(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) 
     if plan.ints[record + WINDOW] == 0:
         return int(memory.rows64[words + wide])
     oldest, count = _tiles_counting(memory, plan, record, words, now_ms)
+    if count == 0:
+        return 0
     cells = plan.ints[record + CELLS]
     first = oldest % cells
     to_end = min(count, cells - first)
