@@ -16,7 +16,7 @@ from config.load import load
 from tests.config_folders import copy_defaults, edit
 from tests.conftest import Run
 
-OUTPUTS = ("triggers", "decisions", "tags", "dead-letters")
+OUTPUTS = ("triggers", "decisions", "tags", "examples", "dead-letters")
 LINES_MIN = 500
 
 
