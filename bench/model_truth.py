@@ -177,12 +177,13 @@ def weekly_ratios(
 
 
 def weeks_until_near(ratios: list[float]) -> int:
-    """After how many weeks a ratio is near 1 for the first time, all weeks if it never is.
+    """After how many weeks a ratio is near 1 for good, as far as is known.
 
-    >>> weeks_until_near([1.2, 1.06, 1.04, 1.06]), weeks_until_near([1.2])
-    (2, 1)
+    >>> weeks_until_near([1.2, 1.04, 1.06, 1.04]), weeks_until_near([1.02]), weeks_until_near([1.2])
+    (3, 0, 1)
     """
-    return next((week for week, ratio in enumerate(ratios) if ratio <= NEAR), len(ratios))
+    far = [week for week, ratio in enumerate(ratios) if ratio > NEAR]
+    return far[-1] + 1 if far else 0
 
 
 def fitted_in_hindsight(model: Model, told: Told) -> Scores:
