@@ -202,8 +202,8 @@ LEARNING = (
     Fault(
         name="users are sampled after the record of that instant",
         module="flows/apply.py",
-        sound="if not pass_deadlines(machine, slot, columns.log_ms[index]):",
-        broken="if not pass_deadlines(machine, slot, columns.log_ms[index] - 1):",
+        sound="if not pass_deadlines(machine, naming, slot, columns.log_ms[index]):",
+        broken="if not pass_deadlines(machine, naming, slot, columns.log_ms[index] - 1):",
         caught_by=RECOUNT + "[131]",
     ),
     Fault(
@@ -216,22 +216,22 @@ LEARNING = (
     Fault(
         name="outcomes count by when they were recorded",
         module="flows/apply.py",
-        sound="note_outcome(machine, ints[event + OUTCOMES], slot, columns.at_ms[index])",
-        broken="note_outcome(machine, ints[event + OUTCOMES], slot, columns.log_ms[index])",
+        sound="ints[event + OUTCOMES], slot, columns.at_ms[index], named)",
+        broken="ints[event + OUTCOMES], slot, columns.log_ms[index], named)",
         caught_by=RECOUNT + "[131]",
     ),
     Fault(
         name="examples close a second late",
         module="flows/sampling.py",
-        sound="first = min(first, sampled_at(head) + ints[sampled + SAMPLED_WITHIN])",
-        broken="first = min(first, sampled_at(head) + ints[sampled + SAMPLED_WITHIN] + 1000)",
+        sound="return whole_second(sampled_at(head) + within_ms)",
+        broken="return whole_second(sampled_at(head) + within_ms + 1000)",
         caught_by=RECOUNT + "[131]",
     ),
     Fault(
         name="a positive is an example before its time",
         module="flows/sampling.py",
-        sound="sampled_at(head) + within_ms <= now_ms:",
-        broken="(sampled_at(head) + within_ms <= now_ms or outcome_bits(head) >> model & 1):",
+        sound="closes_at(ints, head, model) <= now_ms:",
+        broken="(closes_at(ints, head, model) <= now_ms or outcome_bits(head) >> model & 1):",
         caught_by=RECOUNT + "[131]",
     ),
     Fault(
