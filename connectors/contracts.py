@@ -113,6 +113,7 @@ MESSAGES = (
         event_type=EXAMPLE,
         body=Example,
         without=("expirytime",),
+        optional=("trigger",),
     ),
     Message(
         name="dead_letter",
