@@ -64,6 +64,8 @@ FILES: dict[str, Table] = {
         "Order Completed": {"fields": {"amount": "total", "lines": "products"}},
         "Order Refunded": {"fields": {"amount": "total"}},
         "Wishlist Viewed": {},
+        "Email Opened": {"fields": {"trigger": "trigger_id"}},
+        "Email Link Clicked": {"fields": {"trigger": "trigger_id"}},
     },
     "features.toml": FEATURES,
     "tags.toml": {
@@ -98,7 +100,7 @@ FILES: dict[str, Table] = {
             },
             "churn": {"about": "Orders no more.", "complement": "purchase"},
             "response": {
-                "outcome": ["Order Completed", "page"],
+                "outcome": ["Email Opened", "Email Link Clicked"],
                 "within": "3d",
                 "channel": "email",
                 "default": 0,
