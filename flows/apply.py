@@ -32,8 +32,9 @@ from flows.plan_words import (
     SCOPE,
     WAKES,
 )
+from flows.propensity import is_look, next_look_at
 from flows.sampling import learn, note_outcome, plan_learning, wake
-from flows.tags import settle_all, settle_due, settle_touched
+from flows.tags import settle_all, settle_due, settle_looked, settle_touched
 from state.examples import learn_at
 from state.history import HISTORY_SENT_AT, counted_at, find_history, withhold_trigger
 from state.instances import earliest_due, first_instance, forget_sent, journey_of
@@ -142,7 +143,7 @@ def settle_users(
         if not has_room(machine.output):
             return slot
         settle_all(machine, slot, now_ms, NO_OFFSET)
-        set_deadline(machine, slot)
+        set_deadline(machine, slot, now_ms)
         touched[slot] = 1
     return users
 
@@ -177,7 +178,7 @@ def withhold_example(
     """A user's trigger, by the words of its id, was not sent: nobody can have answered it."""
     if drop_example(machine, slot, trigger):
         plan_learning(machine, slot, now_ms)
-        set_deadline(machine, slot)
+        set_deadline(machine, slot, now_ms)
         touched[slot] = 1
 
 
@@ -204,14 +205,17 @@ def pass_deadlines(machine: Machine, naming: Naming, slot: int, now_ms: int) -> 
             return False
         instant = memory.deadline[slot]
         memory.nodes[LAST_INSTANT] = max(memory.nodes[LAST_INSTANT], instant)
+        gained = 0
         if memory.rows64[words + SWEEP_AT] <= instant:
             gained = settle_due(machine, slot, instant)
-            if gained != 0:
-                enter_by_tags(machine, slot, gained, instant, NO_OFFSET)
+        elif is_look(machine, slot, instant):
+            gained = settle_looked(machine, slot, instant)
+        if gained != 0:
+            enter_by_tags(machine, slot, gained, instant, NO_OFFSET)
         if learn_at(memory, machine.plan, slot) <= instant:
             learn(machine, slot, instant)
         decide_due(machine, naming, slot, instant, NO_OFFSET)
-        set_deadline(machine, slot)
+        set_deadline(machine, slot, instant)
     return True
 
 
@@ -242,7 +246,7 @@ def _apply_event(
     react(machine, columns, index, slot, gained)
     if first_instance(memory, plan, slot) != 0:
         decide_due(machine, naming, slot, now_ms, offset)
-    set_deadline(machine, slot)
+    set_deadline(machine, slot, now_ms)
 
 
 @inlined
@@ -268,18 +272,19 @@ def plan_everybody(machine: Machine, users: int, now_ms: int) -> None:
 
 
 @compiled
-def set_deadlines(machine: Machine, users: int) -> None:
-    """Every user's next deadline."""
+def set_deadlines(machine: Machine, users: int, now_ms: int) -> None:
+    """Every user's next deadline, all up to `now_ms` being decided."""
     for slot in range(users):
-        set_deadline(machine, slot)
+        set_deadline(machine, slot, now_ms)
 
 
 @compiled
-def set_deadline(machine: Machine, slot: int) -> None:
-    """The user's next deadline: the next sweep, learning instant or due stage."""
+def set_deadline(machine: Machine, slot: int, now_ms: int) -> None:
+    """The user's next deadline: the next sweep, look, learning instant or due stage."""
     memory, plan = machine.memory, machine.plan
     sweep_at = memory.rows64[slot * plan.ints[ROW_WORDS] + SWEEP_AT]
     deadline = min(sweep_at, earliest_due(memory, plan, slot), learn_at(memory, plan, slot))
+    deadline = min(deadline, next_look_at(machine, slot, now_ms))
     memory.deadline[slot] = deadline
     memory.nodes[EARLIEST] = min(memory.nodes[EARLIEST], deadline)
 

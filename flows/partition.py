@@ -179,11 +179,11 @@ class Engine:
         Nobody is sampled and no example closes any more: what comes of them is not in the log.
         """
         self._memory.rows32.reshape(-1, 2 * self._made.layout.words)[:, LEARN_AT] = NO_SECOND
-        set_deadlines(self._machine(), self._user_count())
+        self._made.plan.ints[DRAINING] = 1
+        set_deadlines(self._machine(), self._user_count(), self.checkpoint.clock_ms)
         batch = Batch(self._names)
         self._settle_by_new_rules(batch)
         self._memory.nodes[LAST_INSTANT] = self.checkpoint.clock_ms
-        self._made.plan.ints[DRAINING] = 1
         self._pass_time(batch, self.checkpoint.clock_ms + DRAIN_MS)
         self._made.plan.ints[DRAINING] = 0
         clock_ms = max(self.checkpoint.clock_ms, int(self._memory.nodes[LAST_INSTANT]))
@@ -377,7 +377,7 @@ class Engine:
         self._has_new_rules = checkpoint.config_version != self._config.version
         if self._has_new_rules or not self._shape_is_stored:
             plan_everybody(self._machine(), self._user_count(), checkpoint.clock_ms)
-        set_deadlines(self._machine(), self._user_count())
+        set_deadlines(self._machine(), self._user_count(), checkpoint.clock_ms)
         self._touched = np.zeros(len(self._memory.deadline), np.uint8)
         self._touched[: self._user_count()] = not self._shape_is_stored
         self._names.users, self._names.texts = self._users, self._texts

@@ -151,10 +151,12 @@ def look(machine: Machine, scores: int, slot: int, now_ms: int) -> None:
 
 
 @inlined
-def looks_at(machine: Machine, slot: int, instant_ms: int) -> bool:
-    """Whether the user's daily look is at this instant."""
-    words = slot * machine.plan.ints[ROW_WORDS]
-    second = machine.memory.rows32[2 * words + USER_HASH] % DAY_SECONDS
+def is_look(machine: Machine, slot: int, instant_ms: int) -> bool:
+    """Whether the scores held for the user are looked at now because it is time to."""
+    ints = machine.plan.ints
+    if ints[LOOK_SCORES] == 0 or ints[DRAINING] != 0:
+        return False
+    second = machine.memory.rows32[2 * slot * ints[ROW_WORDS] + USER_HASH] % DAY_SECONDS
     return bool(instant_ms % DAY_MS == second * 1000)
 
 

@@ -330,12 +330,9 @@ class _Parts:
         return found
 
     def _models(self) -> list[int]:
-        found: list[int] = []
-        for model in self._config.models:
-            name = quoted(model.name)
-            parts = (b'%b:{"value":' % name, b'{"score":%b,"feature":' % name)
-            found += map(self._part, parts)
-        return found
+        forms = (b'%b:{"value":', b'{"score":%b,"feature":')
+        names = [quoted(model.name) for model in self._config.models]
+        return [self._part(form % name) for name in names for form in forms]
 
 
 def quoted(text: str) -> bytes:

@@ -11,7 +11,6 @@ from flows.machine import Machine, Scratch
 from flows.output import NO_OFFSET, report_transition
 from flows.plan_words import (
     ALL_TAGS,
-    DRAINING,
     FEATURES,
     LOOK_SCOPE,
     LOOK_SCORES,
@@ -42,7 +41,7 @@ from flows.plan_words import (
     TURN_UP,
     TURN_WHEN,
 )
-from flows.propensity import look, looks_at, next_look_at
+from flows.propensity import is_look, look
 from state.distinct import distinct_turns_at
 from state.layout import (
     DISTINCT,
@@ -71,7 +70,7 @@ def settle_all(machine: Machine, slot: int, now_ms: int, offset: int) -> int:
     """
     memory, plan = machine.memory, machine.plan
     scope = plan.ints[ALL_TAGS]
-    gained = _settle_looked(machine, scope, slot, now_ms, offset)
+    gained = _look_and_settle(machine, scope, slot, now_ms, offset)
     windows = plan.ints[scope + SCOPE_WINDOWS]
     first = NEVER
     for entry in range(windows + 1, windows + 1 + plan.ints[windows]):
@@ -90,7 +89,7 @@ def settle_due(machine: Machine, slot: int, now_ms: int) -> int:
     memory, plan = machine.memory, machine.plan
     ints = plan.ints
     scope = _due_scope(machine, slot, now_ms)
-    if _is_look(machine, slot, now_ms):
+    if is_look(machine, slot, now_ms):
         look(machine, ints[LOOK_SCORES], slot, now_ms)
     gained = _settle(machine, scope, slot, now_ms, NO_OFFSET) if scope != 0 else 0
     first = NEVER
@@ -100,6 +99,22 @@ def settle_due(machine: Machine, slot: int, now_ms: int) -> int:
     read_features(memory, plan, ints[SWEEP_READS], slot, now_ms, LAST_TOUCHED, machine.scratch)
     sweep_at = slot * ints[ROW_WORDS] + SWEEP_AT
     memory.rows64[sweep_at] = _rules_turn_at(machine, ints[ALL_TAGS], slot, now_ms, first)
+    return gained
+
+
+@compiled
+def settle_looked(machine: Machine, slot: int, now_ms: int) -> int:
+    """The daily look, where nothing else turns at that instant.
+
+    Returns the bits of the tags that were gained.
+    """
+    ints = machine.plan.ints
+    scope = ints[LOOK_SCOPE]
+    look(machine, ints[LOOK_SCORES], slot, now_ms)
+    gained = _settle(machine, scope, slot, now_ms, NO_OFFSET)
+    sweep_at = slot * ints[ROW_WORDS] + SWEEP_AT
+    first = machine.memory.rows64[sweep_at]
+    machine.memory.rows64[sweep_at] = _rules_turn_at(machine, scope, slot, now_ms, first)
     return gained
 
 
@@ -117,7 +132,7 @@ def _due_scope(machine: Machine, slot: int, now_ms: int) -> int:
         record = ints[TAGS] + ints[entry] * TAG_WORDS
         if memory.rows64[words + ints[record + TAG_KEEP_WORD]] == now_ms:
             return int(ints[ALL_TAGS])
-    scope = ints[LOOK_SCOPE] if _is_look(machine, slot, now_ms) else 0
+    scope = ints[LOOK_SCOPE] if is_look(machine, slot, now_ms) else 0
     windows = ints[SWEEP_WINDOWS]
     for entry in range(windows + 1, windows + 1 + 2 * ints[windows], 2):
         if _window_turns(machine, ints[entry], slot, now_ms):
@@ -133,13 +148,6 @@ def _due_scope(machine: Machine, slot: int, now_ms: int) -> int:
                 return int(ints[ALL_TAGS])
             scope = ints[entry + 1]
     return int(scope)
-
-
-@inlined
-def _is_look(machine: Machine, slot: int, now_ms: int) -> bool:
-    """Whether scores are looked at because it is time to."""
-    ints = machine.plan.ints
-    return ints[LOOK_SCORES] != 0 and ints[DRAINING] == 0 and bool(looks_at(machine, slot, now_ms))
 
 
 @inlined
@@ -172,7 +180,7 @@ def settle_touched(
     sweep still comes and finds nothing turned.
     """
     memory, plan = machine.memory, machine.plan
-    gained = _settle_looked(machine, scope, slot, now_ms, offset)
+    gained = _look_and_settle(machine, scope, slot, now_ms, offset)
     sweep_at = slot * plan.ints[ROW_WORDS] + SWEEP_AT
     first = memory.rows64[sweep_at]
     windows = plan.ints[scope + SCOPE_WINDOWS]
@@ -187,7 +195,7 @@ def settle_touched(
 
 
 @inlined
-def _settle_looked(machine: Machine, scope: int, slot: int, now_ms: int, offset: int) -> int:
+def _look_and_settle(machine: Machine, scope: int, slot: int, now_ms: int, offset: int) -> int:
     """Settle the tags of a scope, after a look at the models that were touched."""
     scores = machine.plan.ints[scope + SCOPE_SCORES]
     if scores != 0:
@@ -255,8 +263,7 @@ def _holds(machine: Machine, record: int, words: int, held: int, before: bool, n
 def _rules_turn_at(machine: Machine, scope: int, slot: int, now_ms: int, first: int) -> int:
     """The earliest of `first` and of the instants at which time can turn a tag of the scope.
 
-    Those are after `now_ms`: a count of days reaches a value, a `keep` ends, or it is time to look
-    at the scores that tags read.
+    Those are after `now_ms`: a count of days reaches a value, or a `keep` ends.
     """
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     ints = plan.ints
@@ -272,7 +279,7 @@ def _rules_turn_at(machine: Machine, scope: int, slot: int, now_ms: int, first: 
         kept_until = memory.rows64[words + ints[record + TAG_KEEP_WORD]]
         if kept_until > now_ms:
             first = min(first, kept_until)
-    return min(first, next_look_at(machine, slot, now_ms))
+    return first
 
 
 @compiled

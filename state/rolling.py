@@ -100,9 +100,10 @@ def ring_total(memory: Memory, plan: Plan, record: int, slot: int, now_ms: int) 
     wide = plan.ints[record + AT64]
     if plan.ints[record + WINDOW] == 0:
         return int(memory.rows64[words + wide])
-    oldest, count = _tiles_counting(memory, plan, record, words, now_ms)
-    if count == 0:
+    head = int(memory.rows32[2 * words + plan.ints[record + AT32]])
+    if now_ms - plan.ints[record + WINDOW] >= (head + 1) * plan.ints[record + TILE]:
         return 0
+    oldest, count = _tiles_counting(memory, plan, record, words, now_ms)
     cells = plan.ints[record + CELLS]
     first = oldest % cells
     to_end = min(count, cells - first)

@@ -212,7 +212,9 @@ def test_another_tags_sweep_turns_no_tag_by_its_score(tmp_path: Path) -> None:
     )
     shop.tick("20T00:00:00")
     version = version_of(shop.model("buy"), {"recency": -1.0}, intercept=3.5)
-    turned = [(one["data"]["tag"], one["time"][8:19]) for one in shop.run(version).transitions]
+    turned = [
+        (data_of(one)["tag"], str(one["time"])[8:19]) for one in shop.run(version).transitions
+    ]
     assert ("four", "05T10:00:00") in turned
     look = second_of("ann")
     day = "05" if look > "10:00:00" else "06"
@@ -302,7 +304,7 @@ def test_a_trigger_tells_all_scores_and_what_adds_most_to_those_that_its_rule_re
     sent = [one for one in shop.run(version).decisions if one["type"] == "beckon.trigger"]
     assert sent
     for trigger in sent:
-        data = trigger["data"]
+        data = data_of(trigger)
         assert set(data["scores"]) == {"buy", "stay"}
         features = data["features"]
         told = {(one["score"], one["feature"]): one["adds"] for one in data["because"]}
@@ -348,9 +350,9 @@ def test_a_suppressed_stage_tells_the_scores_that_its_own_rule_names(tmp_path: P
     shop = busy_shop(tmp_path)
     version = version_of(shop.model("buy"), {"recency": -1.0, "spend": 0.4}, intercept=1.5)
     held_back = [
-        one["data"]
+        data_of(one)
         for one in shop.run(version).decisions
-        if one["type"] == "beckon.suppressed" and one["data"]["reason"] == "rule"
+        if one["type"] == "beckon.suppressed" and data_of(one)["reason"] == "rule"
     ]
     stages = {data["stage"] for data in held_back}
     assert "two" in stages
@@ -359,11 +361,15 @@ def test_a_suppressed_stage_tells_the_scores_that_its_own_rule_names(tmp_path: P
         assert "because" not in data
 
 
+def data_of(document: Document) -> Any:
+    return document["data"]
+
+
 def held(world: World) -> set[str]:
     return {str(name) for name in found(world)["tags"]}
 
 
-def scores(world: World) -> Document:
+def scores(world: World) -> Any:
     return found(world)["scores"]
 
 
