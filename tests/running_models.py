@@ -8,15 +8,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from config.limits import HOUR_MS
+from config.schema import Config
 from connectors.columns import Columns
+from flows.decide import DecideStage
 from flows.decisions import Batch
+from flows.examples import ClosedExamples
 from flows.learn_saved import Version
 from flows.lines import merged_profiles, rendered
 from flows.partition import Engine
 from state.store import MemoryStore
 from tests.oracle_profile import Document, World
 from tests.running import documents, parted, stretches, sums
-from tests.worlds import GivenModels
+from tests.world_versions import random_version
+from tests.worlds import Given, GivenModels
 
 
 class Told(NamedTuple):
@@ -63,6 +68,56 @@ def run_models(
     profiles = merged_profiles([engine.profiles() for engine in engines])
     told.world.profiles.extend(documents(profiles))
     told.world.counters.update(sums(engines))
+    return told
+
+
+class Oracular:
+    """Learns nothing, but has a version at some of the hours at which there is something to learn.
+
+    `adopted` has the hour, the model and the version of each.
+    """
+
+    def __init__(self, config: Config, random: Random) -> None:
+        self.models = [model for model in config.models if not model.complement]
+        self.random = random
+        self.closed_ms: list[int] = []
+        self.adopted: list[tuple[int, str, Version]] = []
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something closed since the last hour."""
+        return bool(self.closed_ms)
+
+    def take(self, closed: Sequence[ClosedExamples]) -> None:
+        """What closed since."""
+        for examples in closed:
+            self.closed_ms += examples.closed_ms.tolist()
+
+    def learn(self) -> list[tuple[str, Version]]:
+        """The version that is in force from the first whole hour by which all of that closed."""
+        if not self.closed_ms or self.random.random() < 0.3:
+            self.closed_ms = []
+            return []
+        hour_ms = -(-max(self.closed_ms) // HOUR_MS) * HOUR_MS
+        self.closed_ms = []
+        model = self.random.choice(self.models)
+        self.adopted.append((hour_ms, model.name, random_version(self.random, model)))
+        return [self.adopted[-1][1:]]
+
+
+def run_learning(given: Given, learning: Oracular, random: Random) -> Told:
+    """The engine on a world's log, as a replay runs it while `learning` learns beside it."""
+    engines = [Engine(given.config, partition=number) for number in range(random.choice((1, 1, 3)))]
+    outputs = ("decisions", "tags", "examples")
+    stage = DecideStage(engines, outputs=outputs, learning=learning)
+    told = Told(World(decisions=[], transitions=[], profiles=[], counters={}), [])
+    for stretch in stretches(given.config, given.lines, random.choice((1, 7, 1000)), given.idle_ms):
+        lines = stage.apply(stage.route(stretch)).lines
+        told.world.decisions.extend(documents(lines["decisions"]))
+        told.world.transitions.extend(documents(lines["tags"]))
+        told.examples.extend(documents(lines["examples"]))
+    profiles = merged_profiles([engine.profiles() for engine in engines])
+    told.world.profiles.extend(documents(profiles))
     return told
 
 

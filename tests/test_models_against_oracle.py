@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 
 from flows.learn_model import scores_by
+from flows.learn_saved import Version
 from tests import oracle
 from tests.differences import first_difference
 from tests.oracle_examples import examples
 from tests.oracle_profile import Document
+from tests.oracle_scores import BEHIND_ALL, Adoption, models_of
 from tests.reference_decoder import decode
-from tests.running_models import Told, run_models
+from tests.running_models import Oracular, Told, run_learning, run_models
 from tests.simulated import milliseconds
 from tests.test_engine_against_oracle import FEW, SEEDS, SOME, left_behind
+from tests.world_versions import told_of
 from tests.worlds import GivenModels, make_model_world
 
 PLANTED = (6, 39, 119, 131)
@@ -55,6 +58,17 @@ def test_with_models_an_engine_that_takes_over_goes_on_the_same(seed: int, tmp_p
 
 
 @pytest.mark.parametrize("seed", SOME)
+def test_what_is_learned_on_the_way_is_in_force_from_the_whole_hour_on(
+    seed: int, tmp_path: Path
+) -> None:
+    given = make_model_world(seed, tmp_path / "config")
+    learning = Oracular(given.given.config, Random(f"learned {seed}"))
+    told = run_learning(given.given, learning, Random(f"pieces {seed}"))
+    adopted = [(adoption_at(given, *one), one[2]) for one in learning.adopted]
+    assert_same(told, given_versions(given, adopted), seed)
+
+
+@pytest.mark.parametrize("seed", SOME)
 def test_no_example_depends_on_a_record_at_its_instant_or_after(seed: int, tmp_path: Path) -> None:
     given = make_model_world(seed, tmp_path / "config")
     random = Random(f"ends {seed}")
@@ -80,6 +94,21 @@ def test_the_score_of_an_example_is_told_again_from_its_features(seed: int, tmp_
             row = [data["features"][name] for name in features[data["model"]]]
             (score,) = scores_by(version.program, version.scorer, np.array([row], np.float64))
             assert data["score"] == float(np.float32(score))
+
+
+def adoption_at(given: GivenModels, log_ms: int, model: str, version: Version) -> Adoption:
+    """A version that is in force from an instant on, before the records of that instant."""
+    events = decode(given.given.lines, given.given.config).events
+    before = next((event.offset for event in events if event.log_ms >= log_ms), BEHIND_ALL)
+    return Adoption(log_ms, before, model, told_of(version))
+
+
+def given_versions(given: GivenModels, adopted: list[tuple[Adoption, Version]]) -> GivenModels:
+    """The same world with other versions."""
+    world = given.given
+    adoptions = [adoption for adoption, _ in adopted]
+    models = models_of(world.config, world.thresholds, world.directory, adoptions)
+    return given._replace(adopted=adopted, models=models)
 
 
 def ended(given: GivenModels, end: str) -> GivenModels:

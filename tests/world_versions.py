@@ -33,7 +33,7 @@ def adoptions_of(
         log_ms = random.choice((earliest, latest, random.randint(earliest, latest)))
         offset = events[before].offset if before < len(events) else events[-1].offset + 1
         published = random_version(random, source)
-        version = told(published)
+        version = told_of(published)
         found.append((Adoption(log_ms, offset, target.name, version), published))
     return sorted(found, key=lambda pair: (pair[0].log_ms, pair[0].before))
 
@@ -51,7 +51,7 @@ def random_version(random: Random, model: Model) -> Published:
     return read_version(publish(learner))
 
 
-def told(published: Published) -> Version:
+def told_of(published: Published) -> Version:
     """A version's numbers, term by term."""
     scorer = published.scorer
     numbers = zip(
