@@ -171,7 +171,7 @@ def _ways(old: RowShape, new: RowShape) -> _Ways:
         features=[
             (before, cells)
             for cells in new.features
-            if (before := by_name.get(cells.feature.name)) and before.feature == cells.feature
+            if (before := by_name.get(cells.feature.name)) and _is_same(before, cells)
         ],
         tags=[
             (tags[key], index)
@@ -186,6 +186,12 @@ def _ways(old: RowShape, new: RowShape) -> _Ways:
         journeys=journey_ways,
         stages=stage_ways,
     )
+
+
+def _is_same(one: FeatureCells, other: FeatureCells) -> bool:
+    """Whether the same is kept of both; of a score it depends on the tags whether it is."""
+    counts = [[run.count for run in cells.runs] for cells in (one, other)]
+    return one.feature == other.feature and counts[0] == counts[1]
 
 
 def _unpacked(rows: list[bytes], packer: RowPacker, shape: RowShape) -> tuple[Memory, Texts]:

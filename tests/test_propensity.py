@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from config.load import load
 from config.schema import Config, Model
+from connectors.columns import Columns
 from flows.learn_model import Learner, Settings, scores_by
 from flows.learn_river import river_pipeline
 from flows.learn_saved import Version, publish, read_version
@@ -256,10 +257,18 @@ def test_versions_may_come_twice_and_a_successor_goes_on_with_them(tmp_path: Pat
     assert engine.adopt("buy", version)
     for stretch in stretches(shop.config(), shop.lines, 10):
         note(World([], [], [], {}), [engine], stretch)
-    shop.tags('new = "orders_total > 0"')
-    after = engine.successor(shop.config())
-    (before,), (then,) = documents(engine.profiles()), documents(after.profiles())
-    assert before["scores"] == then["scores"] != {}
+    (before,) = documents(engine.profiles())
+    for rule in ("orders_total > 0", "propensity.buy > 0.1"):
+        shop.tags(f'new = "{rule}"')
+        engine = engine.successor(shop.config())
+        note(World([], [], [], {}), [engine], replace(stretch, columns=nothing(stretch.columns)))
+        (then,) = documents(engine.profiles())
+        assert before["scores"] == then["scores"] != {}
+        assert "new" in cast(Document, then["tags"])
+
+
+def nothing(columns: Columns) -> Columns:
+    return columns.take(np.zeros(0, np.int64))
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100])
