@@ -230,8 +230,9 @@ def test_of_two_processes_one_that_dies_is_started_again(shop: Shop) -> None:
 def test_processes_end_in_order_when_who_started_them_is_killed(shop: Shop) -> None:
     engine, port = two_processes(shop)
     engine.kill()
-    wait_until(lambda: is_free(port) and is_free(port + 1), LEAVE_SECONDS_MAX, shop.log)
-    assert shop.log.read_text().count(": released\n") == PARTITIONS
+    ports = (port - 1, port, port + 1)
+    wait_until(lambda: all(map(is_free, ports)), LEAVE_SECONDS_MAX, shop.log)
+    assert shop.log.read_text().count(": released\n") == PARTITIONS + 1
 
 
 def test_ctrl_c_at_a_terminal_ends_all_processes_in_order_and_once(shop: Shop) -> None:
@@ -241,19 +242,24 @@ def test_ctrl_c_at_a_terminal_ends_all_processes_in_order_and_once(shop: Shop) -
     assert engine.wait(LEAVE_SECONDS_MAX) == 0, shop.log.read_text()
     lines = shop.log.read_text()[said:].splitlines()
     assert sorted(line.partition(": ")[2] for line in lines) == [
-        f"partition {partition}: released" for partition in range(PARTITIONS)
+        "learner: released",
+        *(f"partition {partition}: released" for partition in range(PARTITIONS)),
     ]
-    assert is_free(port)
-    assert is_free(port + 1)
+    assert all(map(is_free, (port - 1, port, port + 1)))
 
 
 def two_processes(shop: Shop) -> tuple[subprocess.Popen[bytes], int]:
-    """A supervisor whose two processes are ready, at a port and the next one."""
-    port = next(one for one in iter(free_port, 0) if is_free(one + 1))
+    """A supervisor whose processes are at work: two, at a port and the next one, and a learner."""
+    port = next(one for one in iter(free_port, 0) if is_free(one + 1) and is_free(one - 1))
     engine = shop.start(port, "--processes", "2")
     for one in (port, port + 1):
         wait_until(lambda one=one: is_ready(one), START_SECONDS_MAX, shop.log)  # type: ignore[misc]  # mypy takes the default for another parameter
         assert total(one, "beckon_partition_owned") == 1
+    wait_until(
+        lambda: is_ready(port - 1) and total(port - 1, "beckon_learner_owned") == 1,
+        START_SECONDS_MAX,
+        shop.log,
+    )
     return engine, port
 
 

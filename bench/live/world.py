@@ -88,7 +88,7 @@ def engine(world: World, *more: str) -> Iterator[Program]:
     """`beckon run` as a user starts it, while the block runs."""
     pages = ["--metrics", f"127.0.0.1:{free_port()}"]
     where = [*world.broker, "--redis", world.redis_server.address, *pages]
-    with running([*BECKON, "run", *where, *more]) as program:
+    with running([*BECKON, "run", *where, "--no-learner", *more]) as program:
         yield program
 
 

@@ -80,7 +80,7 @@ class World:
 
     def start(self, *options: str, failpoint: str = "") -> Engine:
         """Start an engine, `beckon run`, for all partitions if no option says otherwise."""
-        arguments = ["run", *self._kafka_options(), "--redis", self.redis_url]
+        arguments = ["run", *self._kafka_options(), "--redis", self.redis_url, "--no-learner"]
         arguments += ["--config", str(self.config), "--metrics", "off", *options]
         return self._nursery.start(arguments, self.log, failpoint)
 
