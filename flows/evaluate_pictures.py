@@ -38,7 +38,10 @@ ROOM = 1.05
 def page_of(report: ModelReport) -> bytes:
     """The page as SVG, of a model that has scored."""
     file = BytesIO()
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context():
+        # Whatever style the user has made their own.
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
         drawn(report).savefig(file, format="svg", metadata=WITHOUT_DATE)
     return file.getvalue()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from config.jit import cache_directory
 from config.schema import Config, Model
 from connectors.files import output
 from flows.evaluate import ModelReport, report_of
@@ -42,6 +44,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     Raises:
         OSError: the folder or a file cannot be written.
     """
+    # What matplotlib keeps goes where compiled code is kept; a home may not be writable.
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_directory() / "matplotlib"))
     from flows.evaluate_pictures import page_of
 
     folder.mkdir(parents=True, exist_ok=True)

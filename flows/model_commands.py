@@ -110,6 +110,8 @@ def compare(
     config = load(config_directory)
     others = {str(path): load_models(config_directory, path) for path in chosen["others"]}
     wanted = [model for model in wanted_models(config, name) if model.every_ms]
+    if not wanted:
+        raise click.UsageError("expected a model with 'every': what is sent differs with settings")
     try:
         entries = {one.name: entries_for(one, others, chosen["challengers"]) for one in wanted}
     except ValueError as error:

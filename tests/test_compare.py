@@ -81,6 +81,14 @@ def test_settings_that_take_other_examples_are_refused(run: Run, folder: Path, l
     assert "expected model purchase_7d with the same 'within' as in the config" in ended.err
 
 
+def test_a_model_that_learns_from_messages_is_not_compared(
+    run: Run, folder: Path, log: Path
+) -> None:
+    ended = run("models", "compare", log, "--config", folder, "--model", "response_email")
+    assert ended.code == 2
+    assert "expected a model with 'every'" in ended.err
+
+
 def test_unknown_challengers_and_faulty_settings_are_refused(
     run: Run, folder: Path, log: Path
 ) -> None:
