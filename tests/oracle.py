@@ -22,7 +22,7 @@ from tests.oracle_features import (
 )
 from tests.oracle_outputs import profile_document, transition
 from tests.oracle_profile import Document, Ledger, Moment, Profile, World
-from tests.oracle_rules import Thresholds, names_read
+from tests.oracle_rules import names_read
 from tests.oracle_scores import BEHIND_ALL, Models, instants_of
 from tests.oracle_tags import settle
 from tests.reference_decoder import Event, Withheld
@@ -35,17 +35,15 @@ def run(
     events: list[Event],
     *,
     clock_ms: int,
-    thresholds: Thresholds,
+    models: Models,
     withheld: Sequence[Withheld] = (),
-    models: Models | None = None,
 ) -> World:
     """What comes of a log: `events` in log order, then time passing up to `clock_ms`.
 
-    `thresholds` are those of the config's own files (`thresholds_of`). `withheld`: what records in
-    between say was not sent. `models` (none): those of the config, and their versions.
+    `models` are what the config's own files say of thresholds and models, and versions of these
+    (`models_of`). `withheld`: what records in between say was not sent.
     """
     ledger = Ledger()
-    models = models or Models(config, thresholds, {})
     finals: list[Moment] = []
     known = {event.user for event in events}
     of_users: list[Event | Withheld] = [*events]
@@ -53,7 +51,7 @@ def run(
     of_users.sort(key=lambda record: (record.user.encode(), record.offset))
     for user, own in groupby(of_users, key=lambda record: record.user):
         profile = Profile(user)
-        final = Moment(config, thresholds, models, profile, ledger, clock_ms)
+        final = Moment(config, models, profile, ledger, clock_ms)
         for record in own:
             at_record = final._replace(instant_ms=record.log_ms)
             if isinstance(record, Event):
@@ -132,7 +130,7 @@ def look(moment: Moment) -> None:
 def settle_tags(moment: Moment) -> set[str]:
     """Settles the tags; gives the names of those gained."""
     tags = moment.profile.tags
-    turned = settle(moment.config, moment.thresholds, tags, moment.reading_of_tags())
+    turned = settle(moment.config, moment.models.thresholds, tags, moment.reading_of_tags())
     for index, gained in turned:
         moment.ledger.transitions.append(transition(moment, index, gained))
     return {moment.config.tags[index].name for index, gained in turned if gained}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from config.schema import Config, Field, Journey
 from tests.oracle_carts import Carts
 from tests.oracle_features import Facts, Reading, readable
-from tests.oracle_rules import Names, Thresholds, Value
+from tests.oracle_rules import Names, Value
 from tests.oracle_scores import Models, opposite
 from tests.oracle_tags import TagState
 from tests.reference_decoder import Event
@@ -109,7 +109,6 @@ class Moment(NamedTuple):
     """One user at one instant; `offset` -1 and no event when time alone brought it."""
 
     config: Config
-    thresholds: Thresholds
     models: Models
     profile: Profile
     ledger: Ledger
@@ -138,7 +137,7 @@ class Moment(NamedTuple):
     def names(self, journey: Journey, key: str | None) -> Names:
         """What the names in the rules of a journey's instance with this key stand for now."""
         reading = self.reading().of_cart(key if journey.key == "cart_id" else None)
-        own = self.thresholds[journey.name]
+        own = self.models.thresholds[journey.name]
         return Names(reading.value, self.profile.tags.held, self.event_values(), own)
 
     def event_values(self) -> dict[str, Value]:

@@ -20,6 +20,7 @@ from tests.oracle_rules import (
     names_read,
     propensities_read,
     tags_read,
+    thresholds_of,
 )
 from tests.plain_terms import plain_value
 from tests.reference_hash import murmur64a
@@ -60,7 +61,10 @@ class Score(NamedTuple):
 
 
 class Models:
-    """models.toml as it stands there, and the `model` records of a log, in their order."""
+    """models.toml as it stands there, and the `model` records of a log, in their order.
+
+    Also the thresholds of all files.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Models:
         adoptions: Sequence[Adoption] = (),
     ) -> None:
         self.config = config
+        self.thresholds = thresholds
         self.limits = {one: float(value) for one, value in thresholds.get("models", {}).items()}
         self.tables = tables
         self.adoptions = adoptions
@@ -193,13 +198,11 @@ class Models:
         return {feature: float32_of(reading.value(feature)) for feature in self.features[name]}
 
 
-def models_of(
-    config: Config, thresholds: Thresholds, directory: Path, adoptions: Sequence[Adoption] = ()
-) -> Models:
+def models_of(config: Config, directory: Path, adoptions: Sequence[Adoption] = ()) -> Models:
     """The models of a config folder; none where it has no models.toml."""
     path = directory / "models.toml"
     tables = tomllib.loads(path.read_text()) if path.is_file() else {}
-    return Models(config, thresholds, tables, adoptions)
+    return Models(config, thresholds_of(directory), tables, adoptions)
 
 
 def part_of(term: float, version: Version, name: str) -> float:

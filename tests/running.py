@@ -15,7 +15,6 @@ from config.load import load
 from config.schema import Config
 from tests import oracle
 from tests.oracle_profile import Document, World
-from tests.oracle_rules import thresholds_of
 from tests.oracle_scores import models_of
 from tests.reference_decoder import decode
 
@@ -37,15 +36,14 @@ def run(runner: str, directory: Path, lines: list[bytes], *, batch: int) -> Worl
 
 def run_oracle(directory: Path, lines: list[bytes], idle_ms: int = 0) -> World:
     """The oracle on the events that the reference decoder makes of the lines."""
-    config, thresholds = load(directory), thresholds_of(directory)
+    config = load(directory)
     decoded = decode(lines, config)
     return oracle.run(
         config,
         decoded.events,
         clock_ms=decoded.clock_ms + idle_ms,
-        thresholds=thresholds,
+        models=models_of(config, directory),
         withheld=decoded.withheld,
-        models=models_of(config, thresholds, directory),
     )
 
 

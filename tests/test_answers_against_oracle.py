@@ -74,7 +74,6 @@ def expected_of(given: GivenModels) -> list[Document]:
         world.config,
         decoded.events,
         clock_ms=clock_ms,
-        thresholds=world.thresholds,
         withheld=decoded.withheld,
         models=models,
     )

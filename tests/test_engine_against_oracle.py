@@ -78,7 +78,7 @@ def oracle_world(given: Given) -> World:
         given.config,
         decoded.events,
         clock_ms=clock_ms,
-        thresholds=given.thresholds,
+        models=given.models,
         withheld=decoded.withheld,
     )
 

@@ -18,13 +18,13 @@ from tests import oracle
 from tests.differences import first_difference
 from tests.oracle_examples import examples
 from tests.oracle_profile import Document
-from tests.oracle_scores import BEHIND_ALL, Adoption, models_of
+from tests.oracle_scores import BEHIND_ALL, Adoption
 from tests.reference_decoder import decode
 from tests.running_models import Oracular, Told, run_learning, run_models
 from tests.simulated import milliseconds
 from tests.test_engine_against_oracle import FEW, SEEDS, SOME, left_behind
 from tests.world_versions import told_of
-from tests.worlds import GivenModels, make_model_world
+from tests.worlds import GivenModels, make_model_world, with_versions
 
 PLANTED = (6, 39, 119, 131)
 """Worlds that show what test_planted_faults.py plants."""
@@ -65,7 +65,7 @@ def test_what_is_learned_on_the_way_is_in_force_from_the_whole_hour_on(
     learning = Oracular(given.given.config, Random(f"learned {seed}"))
     told = run_learning(given.given, learning, Random(f"pieces {seed}"))
     adopted = [(adoption_at(given, *one), one[2]) for one in learning.adopted]
-    assert_same(told, given_versions(given, adopted), seed)
+    assert_same(told, with_versions(given.given, adopted), seed)
 
 
 @pytest.mark.parametrize("seed", SOME)
@@ -101,14 +101,6 @@ def adoption_at(given: GivenModels, log_ms: int, model: str, version: Version) -
     events = decode(given.given.lines, given.given.config).events
     before = next((event.offset for event in events if event.log_ms >= log_ms), BEHIND_ALL)
     return Adoption(log_ms, before, model, told_of(version))
-
-
-def given_versions(given: GivenModels, adopted: list[tuple[Adoption, Version]]) -> GivenModels:
-    """The same world with other versions."""
-    world = given.given
-    adoptions = [adoption for adoption, _ in adopted]
-    models = models_of(world.config, world.thresholds, world.directory, adoptions)
-    return given._replace(adopted=adopted, models=models)
 
 
 def ended(given: GivenModels, end: str) -> GivenModels:
@@ -157,7 +149,6 @@ def expected_of(given: GivenModels) -> Told:
         world.config,
         decoded.events,
         clock_ms=clock_ms,
-        thresholds=world.thresholds,
         models=models,
     )
     return Told(played, examples(models, decoded.events, played.transitions, clock_ms))

@@ -36,7 +36,7 @@ class Played:
             self.config,
             self.decoded.events,
             clock_ms=clock_ms,
-            thresholds=self.given.thresholds,
+            models=self.given.models,
             withheld=self.decoded.withheld,
         )
 

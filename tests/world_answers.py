@@ -13,14 +13,13 @@ from config.schema import Config
 from tests import oracle
 from tests.oracle_outputs import text_of
 from tests.oracle_profile import Document
-from tests.oracle_rules import thresholds_of
 from tests.oracle_scores import models_of
 from tests.reference_decoder import Event, decode
 from tests.world_configs import write_config
 from tests.world_events import DAY_MS, HOUR_MS, MINUTE_MS, write_model_log
 from tests.world_versions import adoptions_of
 from tests.world_withheld import instant_of, with_withheld
-from tests.worlds import Given, GivenModels
+from tests.worlds import Given, GivenModels, with_versions
 
 ANSWERS = ("Message Answered", "Message Shared")
 REACH = ("1h", "5h", "1d", "3d")
@@ -37,9 +36,9 @@ def make_answer_world(seed: int, directory: Path) -> GivenModels:
     random = Random(f"answers {seed}")
     write_models(random, directory)
     write_eager(random, directory)
-    config, thresholds = load(directory), thresholds_of(directory)
-    lines = write_model_log(seed, config)
-    given = Given(directory, config, thresholds, lines, random.choice((0, HOUR_MS, 6 * DAY_MS)))
+    config = load(directory)
+    lines, models = write_model_log(seed, config), models_of(config, directory)
+    given = Given(directory, config, models, lines, random.choice((0, HOUR_MS, 6 * DAY_MS)))
     events, triggers = played(given)
     lines = with_answers(config, lines, events, triggers, random)
     events = decode(lines, config).events
@@ -47,8 +46,7 @@ def make_answer_world(seed: int, directory: Path) -> GivenModels:
     given = given._replace(
         lines=with_withheld(lines, events, triggers, random) if seed % 2 else lines
     )
-    models = models_of(config, thresholds, directory, [adoption for adoption, _ in adopted])
-    return GivenModels(given, models, adopted)
+    return with_versions(given, adopted)
 
 
 def write_models(random: Random, directory: Path) -> None:
@@ -82,15 +80,8 @@ def write_eager(random: Random, directory: Path) -> None:
 
 def played(given: Given) -> tuple[list[Event], list[Document]]:
     """The events of a world, and the triggers that come of them without any version."""
-    models = models_of(given.config, given.thresholds, given.directory)
     decoded = decode(given.lines, given.config)
-    world = oracle.run(
-        given.config,
-        decoded.events,
-        clock_ms=decoded.clock_ms,
-        thresholds=given.thresholds,
-        models=models,
-    )
+    world = oracle.run(given.config, decoded.events, clock_ms=decoded.clock_ms, models=given.models)
     return decoded.events, [one for one in world.decisions if one["type"] == "beckon.trigger"]
 
 

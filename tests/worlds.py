@@ -10,7 +10,6 @@ from config.load import load
 from config.schema import Config
 from flows.learn_saved import Version as Published
 from tests import oracle
-from tests.oracle_rules import Thresholds, thresholds_of
 from tests.oracle_scores import Adoption, Models, models_of
 from tests.reference_decoder import FAR_MS, decode
 from tests.world_configs import write_config
@@ -20,11 +19,14 @@ from tests.world_withheld import with_withheld
 
 
 class Given(NamedTuple):
-    """A configuration and a log; `idle_ms` of time pass after its last record."""
+    """A configuration and a log; `idle_ms` of time pass after its last record.
+
+    `models` have the versions that `model` records bring.
+    """
 
     directory: Path
     config: Config
-    thresholds: Thresholds
+    models: Models
     lines: list[bytes]
     idle_ms: int
 
@@ -36,7 +38,7 @@ def make_withheld_world(seed: int, directory: Path) -> Given:
         return given
     decoded = decode(given.lines, given.config)
     clock_ms = decoded.clock_ms
-    world = oracle.run(given.config, decoded.events, clock_ms=clock_ms, thresholds=given.thresholds)
+    world = oracle.run(given.config, decoded.events, clock_ms=clock_ms, models=given.models)
     triggers = [one for one in world.decisions if one["type"] == "beckon.trigger"]
     random = Random(f"withheld {seed}")
     return given._replace(lines=with_withheld(given.lines, decoded.events, triggers, random))
@@ -49,9 +51,20 @@ class GivenModels(NamedTuple):
     """
 
     given: Given
-    models: Models
     adopted: list[tuple[Adoption, Published]]
     before_ms: int = FAR_MS
+
+    @property
+    def models(self) -> Models:
+        """With these versions."""
+        return self.given.models
+
+
+def with_versions(given: Given, adopted: list[tuple[Adoption, Published]]) -> GivenModels:
+    """A world whose log brings these versions."""
+    adoptions = [adoption for adoption, _ in adopted]
+    models = models_of(given.config, given.directory, adoptions)
+    return GivenModels(given._replace(models=models), adopted)
 
 
 def make_model_world(seed: int, directory: Path) -> GivenModels:
@@ -59,12 +72,9 @@ def make_model_world(seed: int, directory: Path) -> GivenModels:
     write_config(seed, directory, models=True)
     config = load(directory)
     idle_ms = Random(f"idle {seed}").choice((0, 10 * MINUTE_MS, 2 * DAY_MS, 6 * DAY_MS))
-    thresholds = thresholds_of(directory)
-    given = Given(directory, config, thresholds, write_model_log(seed, config), idle_ms)
-    events = decode(given.lines, config).events
-    adopted = adoptions_of(seed, config, events)
-    models = models_of(config, thresholds, directory, [adoption for adoption, _ in adopted])
-    return GivenModels(given, models, adopted)
+    lines = write_model_log(seed, config)
+    given = Given(directory, config, models_of(config, directory), lines, idle_ms)
+    return with_versions(given, adoptions_of(seed, config, decode(lines, config).events))
 
 
 def make_world(seed: int, directory: Path) -> Given:
@@ -72,4 +82,5 @@ def make_world(seed: int, directory: Path) -> Given:
     write_config(seed, directory)
     config = load(directory)
     idle_ms = Random(f"idle {seed}").choice((0, 10 * MINUTE_MS, 2 * DAY_MS, 100 * DAY_MS))
-    return Given(directory, config, thresholds_of(directory), write_log(seed, config), idle_ms)
+    models, lines = models_of(config, directory), write_log(seed, config)
+    return Given(directory, config, models, lines, idle_ms)
