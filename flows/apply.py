@@ -100,7 +100,9 @@ def apply_events(
         if not is_new and _is_duplicate(machine, slot, columns.message_hash[index]):
             memory.nodes[DUPLICATES] += 1
             continue
-        if not pass_deadlines(machine, naming, slot, columns.log_ms[index]):
+        # A call takes as long as an event, with all that it is handed: it is made only if it must.
+        is_due = memory.deadline[slot] <= columns.log_ms[index]
+        if is_due and not pass_deadlines(machine, naming, slot, columns.log_ms[index]):
             return index
         _note_message(machine, slot, columns.message_hash[index])
         touched[slot] = 1
@@ -219,7 +221,7 @@ def pass_deadlines(machine: Machine, naming: Naming, slot: int, now_ms: int) -> 
     return True
 
 
-@compiled
+@inlined
 def _apply_event(
     machine: Machine, naming: Naming, columns: Columns, index: int, slot: int, is_new: bool
 ) -> None:
