@@ -7,8 +7,8 @@ from random import Random
 
 Table = dict[str, object]
 
-EVERY = ("1h", "2h", "6h", "1d")
-REACH = {"1h": ("1h", "2h", "5h"), "2h": ("1h", "3h", "10h"), "6h": ("6h", "7h", "30h")}
+EVERY = ("1h", "2h", "7h", "1d")
+REACH = {"1h": ("1h", "2h", "5h"), "2h": ("1h", "3h", "10h"), "7h": ("7h", "90m", "30h")}
 REACH_OF_A_DAY = ("1d", "3d", "5d", "90m")
 OUTCOMES = ("Order Completed", "Product Added", "Product Viewed", "Email Opened", "page")
 NUMBERS = ("0.5", "1", "3", "horizon_days", "log1p(7)", "bend")
