@@ -103,7 +103,7 @@ def test_the_tree_of_a_clean_folder_names_what_a_person_knows(run: Run) -> None:
         "lifecycle: only the first that holds",
         "vip: spend_365d >= vip_spend",
         "checkout: checkouts_1h > 0, kept 2h",
-        "models.toml: 3 models, up to 320 bytes per user who is sampled",
+        "models.toml: 3 models, up to 640 bytes per user who is sampled",
         "purchase_30d: Order Completed within 30d",
         "sampled every 7d when orders_total >= least_orders",
         "6 terms of 3 features; until learned 0.2",

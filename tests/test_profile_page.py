@@ -144,7 +144,7 @@ def test_features_are_told_with_their_units() -> None:
 
 
 def test_every_default_feature_is_about_something() -> None:
-    assert {subject(CONFIG, feature) for feature in CONFIG.features} == {
+    assert {subject(CONFIG, feature) for feature in CONFIG.profile_features} == {
         *("person", "browsing", "cart", "orders", "messages")
     }
 
