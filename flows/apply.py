@@ -216,7 +216,8 @@ def pass_deadlines(machine: Machine, naming: Naming, slot: int, now_ms: int) -> 
             enter_by_tags(machine, slot, gained, instant, NO_OFFSET)
         if learn_at(memory, machine.plan, slot) <= instant:
             learn(machine, slot, instant)
-        decide_due(machine, naming, slot, instant, NO_OFFSET)
+        if first_instance(memory, machine.plan, slot) != 0:
+            decide_due(machine, naming, slot, instant, NO_OFFSET)
         set_deadline(machine, slot, instant)
     return True
 
@@ -280,7 +281,7 @@ def set_deadlines(machine: Machine, users: int, now_ms: int) -> None:
         set_deadline(machine, slot, now_ms)
 
 
-@compiled
+@inlined
 def set_deadline(machine: Machine, slot: int, now_ms: int) -> None:
     """The user's next deadline: the next sweep, look, learning instant or due stage."""
     memory, plan = machine.memory, machine.plan

@@ -74,7 +74,7 @@ from state.rolling import DAY_MS
 DAY_SECONDS = 86_400
 
 
-@compiled
+@inlined
 def rule_holds(machine: Machine, rule: int, slot: int, now_ms: int, cart: int) -> bool:
     """Read what a rule names as of `now_ms`, scores too, and run it; no rule holds for everybody.
 
@@ -98,6 +98,11 @@ def read_scores(machine: Machine, scores: int, slot: int, now_ms: int) -> bool:
     models with a version, the steps of their terms. Returns whether one scored: then all that the
     models of the block read was read.
     """
+    return _read(machine, scores, slot, now_ms)
+
+
+@inlined
+def _read(machine: Machine, scores: int, slot: int, now_ms: int) -> bool:
     memory, plan, scratch = machine.memory, machine.plan, machine.scratch
     ints = plan.ints
     models = ints[scores + SCORES_MODELS]
@@ -121,7 +126,7 @@ def read_scores(machine: Machine, scores: int, slot: int, now_ms: int) -> bool:
     return bool(learned)
 
 
-@compiled
+@inlined
 def score(plan: Plan, scratch: Scratch, scores: int) -> None:
     """Score by the features that were read, where a version is in force and no score is missing."""
     ints = plan.ints
@@ -139,11 +144,11 @@ def has_score(plan: Plan, scratch: Scratch, record: int) -> bool:
     return not math.isnan(scratch[VALUES + plan.ints[record + MODEL_FEATURE]])
 
 
-@compiled
+@inlined
 def look(machine: Machine, scores: int, slot: int, now_ms: int) -> None:
     """Score the models of a block, and hold their scores for the tags of the user."""
     memory, ints = machine.memory, machine.plan.ints
-    read_scores(machine, scores, slot, now_ms)
+    _read(machine, scores, slot, now_ms)
     models = ints[scores + SCORES_MODELS]
     for entry in range(models + 1, models + 1 + ints[models]):
         feature = ints[ints[MODELS] + ints[entry] * MODEL_WORDS + MODEL_FEATURE]
@@ -160,7 +165,7 @@ def is_look(machine: Machine, slot: int, instant_ms: int) -> bool:
     return bool(instant_ms % DAY_MS == second * 1000)
 
 
-@compiled
+@inlined
 def next_look_at(machine: Machine, slot: int, now_ms: int) -> int:
     """The user's next daily look after `now_ms`; NEVER if none can change a score that is held.
 

@@ -37,7 +37,7 @@ from flows.propensity import has_score, scaled_term
 NONE_LEFT = -1
 
 
-@compiled
+@inlined
 def report_scores(machine: Machine, scores: int, row: int) -> None:
     """The scores of a block that was read, each with its version; those of other models as none."""
     plan, output = machine.plan, machine.output

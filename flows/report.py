@@ -163,7 +163,9 @@ def report_decision(
         if scores != 0:
             read_scores(machine, scores, slot, instant_ms)
         report_scores(machine, scores, row)
-        report_reasons(machine, plan.ints[stage_record(machine, node) + STAGE_REASONS], row)
+        told = plan.ints[stage_record(machine, node) + STAGE_REASONS]
+        if plan.ints[told] != 0:
+            report_reasons(machine, told, row)
     else:
         report_scores(machine, rule_scores(machine, node), row)
     _report_lines(machine, slot, cart_of(machine, slot, node), row)

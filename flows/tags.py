@@ -102,7 +102,7 @@ def settle_due(machine: Machine, slot: int, now_ms: int) -> int:
     return gained
 
 
-@compiled
+@inlined
 def settle_looked(machine: Machine, slot: int, now_ms: int) -> int:
     """The daily look, where nothing else turns at that instant.
 
@@ -112,9 +112,10 @@ def settle_looked(machine: Machine, slot: int, now_ms: int) -> int:
     scope = ints[LOOK_SCOPE]
     look(machine, ints[LOOK_SCORES], slot, now_ms)
     gained = _settle(machine, scope, slot, now_ms, NO_OFFSET)
-    sweep_at = slot * ints[ROW_WORDS] + SWEEP_AT
-    first = machine.memory.rows64[sweep_at]
-    machine.memory.rows64[sweep_at] = _rules_turn_at(machine, scope, slot, now_ms, first)
+    if ints[ints[scope + SCOPE_TURNS]] != 0 or ints[ints[scope + SCOPE_KEPT]] != 0:
+        sweep_at = slot * ints[ROW_WORDS] + SWEEP_AT
+        first = machine.memory.rows64[sweep_at]
+        machine.memory.rows64[sweep_at] = _rules_turn_at(machine, scope, slot, now_ms, first)
     return gained
 
 
