@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
 
@@ -17,6 +18,8 @@ from flows.replay import ReplayOptions, replay
 from flows.slices import Decided
 
 OURS = "this config"
+
+log = logging.getLogger(__name__)
 
 
 def gather_events(config: Config, events: tuple[str, ...]) -> Gathering:
@@ -103,7 +106,10 @@ def check_same_examples(where: str, model: Model, other: Model) -> None:
 
 
 def run_to_end(options: ReplayOptions, take: Callable[[Decided], None]) -> None:
-    """Replay for what it brings, with progress on a terminal; a signal ends it."""
+    """Replay for what it brings, with progress on a terminal; a signal ends it.
+
+    What could not be used is told: what is judged may be the less for it.
+    """
     note_compiling()
     stop = Event()
     with stopping(stop), progress() as advance:
@@ -112,7 +118,17 @@ def run_to_end(options: ReplayOptions, take: Callable[[Decided], None]) -> None:
             advance(decided.stretch.record_count)
             take(decided)
 
-        replay(options, stop, watch)
+        replayed = replay(options, stop, watch)
+    unused = sum(replayed.dead_letters.values())
+    if unused:
+        reasons = ", ".join(f"{name} {count:,}" for name, count in replayed.dead_letters.items())
+        log.warning(
+            "%s of %s records could not be used: %s; "
+            "`beckon replay EVENTS --dead-letters FILE` tells each",
+            f"{unused:,}",
+            f"{replayed.records:,}",
+            reasons,
+        )
 
 
 def _text(model: Model) -> str:

@@ -6,12 +6,12 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from msgspec import Struct
 
@@ -31,10 +31,12 @@ from flows.opening import Opener
 from flows.rollbacks import Rollbacks
 from flows.supervise import supervise
 from flows.warming import warm_up
-from flows.worker import Round, Worker
+from flows.worker import Worker
 from state.redis_reading import RedisReader
 from state.redis_settings import RedisSettings
 from state.redis_store import RedisStore
+
+Item = TypeVar("Item")
 
 FATAL_CODES = frozenset({PROBLEMS, USAGE})
 IDLE_SECONDS = 0.003
@@ -107,7 +109,8 @@ def run_process(options: RunOptions) -> NoReturn:
     ):
         end_in_time(stop, worker.unfinished, tell_of)
         tell(f"running partitions {own}")
-        run_live(partial(rounds_of, worker, stop), worker.apply, worker.settle)
+        rounds = partial(rounds_until, stop, worker.rounds, IDLE_SECONDS)
+        run_live(rounds, worker.apply, worker.settle)
         closed = worker.close()
     end(DONE if closed else WORLD)
 
@@ -125,14 +128,14 @@ def store_of(options: RunOptions) -> RedisStore:
     return RedisStore(options.redis, partitions=log_partitions(options.kafka))
 
 
-def rounds_of(worker: Worker, stop: Event) -> list[Round]:
-    """The worker's next round; an idle one is followed by a short sleep; StopIteration to stop."""
+def rounds_until(stop: Event, rounds: Callable[[], list[Item]], idle_seconds: float) -> list[Item]:
+    """A worker's next round; an idle one is followed by a short sleep; StopIteration to stop."""
     if stop.is_set():
         raise StopIteration
-    rounds = worker.rounds()
-    if not rounds:
-        time.sleep(IDLE_SECONDS)
-    return rounds
+    found = rounds()
+    if not found:
+        time.sleep(idle_seconds)
+    return found
 
 
 @contextmanager

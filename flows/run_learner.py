@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +16,6 @@ from msgspec import Struct
 from connectors.kafka import KafkaBroker
 from connectors.kafka_settings import KafkaSettings
 from connectors.kafka_topics import log_partitions
-from connectors.log import Polled
 from flows.console import GC_THRESHOLDS, note_compiling
 from flows.ending import end, end_in_time, stop_with_input, stopping
 from flows.engine import run_live
@@ -27,7 +25,7 @@ from flows.learner import LearnerParts, open_learner
 from flows.learner_metrics import LearnerMetrics
 from flows.learner_worker import LearnerWorker
 from flows.log_config import config_in_force
-from flows.run import now_ms, tell
+from flows.run import now_ms, rounds_until, tell
 from flows.warming import warm_up_learning
 from state.learner_store import RedisLearnerStore
 from state.redis_reading import RedisReader
@@ -61,7 +59,8 @@ def run_learner(options: LearnOptions) -> NoReturn:
     with stopping(stop.set), telling(options, worker, metrics):
         end_in_time(stop, list, lambda _, what: tell_learner(what))
         tell_learner(f"waiting for the examples of {partitions} partitions")
-        run_live(partial(rounds_of, worker, stop), worker.apply, worker.settle)
+        rounds = partial(rounds_until, stop, worker.rounds, IDLE_SECONDS)
+        run_live(rounds, worker.apply, worker.settle)
         closed = worker.close()
     end(DONE if closed else WORLD)
 
@@ -81,16 +80,6 @@ def parts_of(options: LearnOptions, partitions: int, metrics: LearnerMetrics) ->
         metrics=metrics,
         tell=tell_learner,
     )
-
-
-def rounds_of(worker: LearnerWorker, stop: Event) -> list[Polled]:
-    """The next round; an idle one is followed by a short sleep; StopIteration to stop."""
-    if stop.is_set():
-        raise StopIteration
-    rounds = worker.rounds()
-    if not rounds:
-        time.sleep(IDLE_SECONDS)
-    return rounds
 
 
 @contextmanager
