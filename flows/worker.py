@@ -174,6 +174,8 @@ class Worker:
 
     def _note_taken(self, partition: int, run: LivePartition) -> None:
         self._metrics.taken(partition)
+        if self._turns[partition].failures > 1:
+            return  # What it fails for was told; "well again" ends it.
         users, offset = run.engine.checkpoint.user_count, run.engine.checkpoint.next_offset
         self._tell(partition, f"taken, with {users:,} users, from offset {offset:,} on")
 

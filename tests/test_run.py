@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -67,6 +67,16 @@ class Shop:
         return [
             one for part in range(PARTITIONS) for one in values_of(self.kafka, "triggers", part)
         ]
+
+    def is_all_committed(self) -> bool:
+        """Whether the profiles of each partition stand at the end of its log."""
+        with closing(RedisStore(redis_settings(self.redis_url), partitions=PARTITIONS)) as store:
+            stored = [store.load(partition) for partition in range(PARTITIONS)]
+        ends = [len(values_of(self.kafka, LOG_TOPIC, part)) for part in range(PARTITIONS)]
+        return all(
+            one is not None and one.checkpoint.next_offset >= end
+            for one, end in zip(stored, ends, strict=True)
+        )
 
 
 @contextmanager
@@ -203,6 +213,7 @@ def test_an_engine_goes_on_when_the_log_has_forgotten_its_config(shop: Shop, run
     engine = shop.start(port)
     wait_until(lambda: is_ready(port), START_SECONDS_MAX, shop.log)
     assert run("config", "push", shop.config, *shop.broker).code == 0
+    wait_until(shop.is_all_committed, PATIENCE_SECONDS, shop.log)
     engine.send_signal(signal.SIGTERM)
     assert engine.wait(LEAVE_SECONDS_MAX) == 0, shop.log.read_text()
     forget_log(shop.kafka, PARTITIONS)
