@@ -19,6 +19,7 @@ from flows.examples import ClosedExamples
 from flows.learn_saved import Version, version_id
 from flows.learn_watch import ModelLearner, load_model, settings_of
 from flows.model_records import encode_model
+from flows.proving import Prover
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,9 @@ class InlineLearning:
 
     def __init__(self, config: Config, saved: bytes = b"") -> None:
         held = msgspec.msgpack.decode(saved, type=SavedModels) if saved else _NOTHING
+        prover = Prover(config)
         self._models = {
-            index: _LearnedModel(index, model, held)
+            index: _LearnedModel(index, model, held, prover)
             for index, model in enumerate(config.models)
             if not model.complement
         }
@@ -109,11 +111,13 @@ class InlineLearning:
 class _LearnedModel:
     """One model: its learner, and what it is to learn next."""
 
-    def __init__(self, index: int, model: Model, held: SavedModels) -> None:
+    def __init__(self, index: int, model: Model, held: SavedModels, prover: Prover) -> None:
         self.name = model.name
         self.waiting: list[Waiting] = []
         self.published = b""
         self._index = index
+        self._prover = prover
+        self._is_proved = False
         self._features_read = model.recipe.program.features
         settings = settings_of(model)
         data = held.learners.get(model.name)
@@ -148,8 +152,16 @@ class _LearnedModel:
         data = self.learner.version()
         if data is None:
             return None
+        self._prove(data)
         self.published, self._published_count = data, self.learner.learned_count
         return version_as_read(self.learner, data)
+
+    def _prove(self, data: bytes) -> None:
+        """Prove the first version of a run: a proof of each took as long as learning itself."""
+        if not self._is_proved:
+            fault = self._prover.fault_of(self.name, data, self.learner)
+            assert not fault, f"model {self.name}: versions score as River's pipeline does: {fault}"
+            self._is_proved = True
 
     def saved_waiting(self) -> SavedWaiting:
         waiting = in_order(self.waiting)

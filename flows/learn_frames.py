@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from narwhals.stable.v2.typing import IntoDataFrame, IntoSeries
 from numpy.typing import NDArray
+from river import base
 from river.utils import dataframe
 
 from flows.learn_loops import probability
@@ -59,6 +60,16 @@ def rows_of(frame: IntoDataFrame, places: Iterable[Hashable], absent: float) -> 
         if name in column_of:
             rows[:, place] = values[:, column_of[name]]
     return rows
+
+
+def both_of(logit: float) -> dict[base.typing.ClfTarget, float]:
+    """The probability of either outcome.
+
+    >>> both_of(0.0)
+    {False: 0.5, True: 0.5}
+    """
+    chance = probability(logit)
+    return {False: 1.0 - chance, True: chance}
 
 
 def both_chances(logits: NDArray[np.float64], like: IntoDataFrame) -> IntoDataFrame:

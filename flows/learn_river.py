@@ -2,7 +2,7 @@
 
 `river_pipeline` is the default model in River's parts; fed in batches of the learner's own size
 (`learn_many`) it is the learner, to the same bits. Dictionaries cost tens of times what rows do,
-so that the learner itself takes rows.
+so that the learner itself takes rows. `river_of` is a learner in those parts, to compare scores.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from river import base, compose
 from river.utils import dataframe
 
 from config.terms import Step, TermProgram
+from flows.learn_calibration import Line
 from flows.learn_frames import (
     Named,
     Places,
     both_chances,
+    both_of,
     likelier,
     meet,
     number,
@@ -29,15 +31,22 @@ from flows.learn_frames import (
     rows_of,
 )
 from flows.learn_loops import (
-    LOGIT_MAX,
     TERM_MAX,
     Newton,
     fill_scaled,
     learn_batches,
     learn_moments,
-    probability,
 )
-from flows.learn_model import BATCH, CLIP, MEMORY, Settings, kept_of, new_moments, new_newton
+from flows.learn_model import (
+    BATCH,
+    CLIP,
+    MEMORY,
+    Learner,
+    Settings,
+    kept_of,
+    new_moments,
+    new_newton,
+)
 from flows.learn_program import compiled_program, terms_of
 
 PRIOR = 10.0
@@ -188,16 +197,23 @@ class NewtonLogistic(base.MiniBatchClassifier):
 
     def predict_proba_one(self, x: Named, **_: Any) -> dict[base.typing.ClfTarget, float]:
         """The probability of either outcome."""
-        chance = probability(float(self._logits(row_of(x, self._places, 0.0))[0]))
-        return {False: 1.0 - chance, True: chance}
+        return both_of(self.logit_one(x))
 
     def predict_proba_many(self, X: IntoDataFrame) -> IntoDataFrame:
         """The probabilities of both outcomes for each row, as a frame of the same kind."""
-        return both_chances(self._logits(rows_of(X, self._places, 0.0)), X)
+        return both_chances(self.logit_many(X), X)
 
     def predict_many(self, X: IntoDataFrame) -> IntoSeries:
         """The likelier outcome of each row, as a series of the same kind."""
-        return likelier(self._logits(rows_of(X, self._places, 0.0)), X)
+        return likelier(self.logit_many(X), X)
+
+    def logit_one(self, x: Named) -> float:
+        """The logit of the outcome, which no bound holds."""
+        return float(self._logits(row_of(x, self._places, 0.0))[0])
+
+    def logit_many(self, X: IntoDataFrame) -> NDArray[np.float64]:
+        """(n,): the logit of each row."""
+        return self._logits(rows_of(X, self._places, 0.0))
 
     def _learn(self, rows: NDArray[np.float64], outcomes: NDArray[np.float64]) -> None:
         learn_batches(self._newton, kept_of(self.memory, self.batch), rows, outcomes)
@@ -213,17 +229,25 @@ class NewtonLogistic(base.MiniBatchClassifier):
 
 
 class MeanOfLogits(base.MiniBatchClassifier):
-    """Classifiers that learn the same, and the mean of their logits: still linear, if they are.
+    """Regressions that learn the same, and the mean of their logits, on a line: still linear.
 
     Parameters
     ----------
     models
-        The classifiers; they stay as they are, clones of them learn.
+        The regressions; they stay as they are, clones of them learn.
+    intercept
+        What is added to the mean, once it is taken times the slope.
+    slope
+        As said.
 
     """
 
-    def __init__(self, models: tuple[base.MiniBatchClassifier, ...]) -> None:
+    def __init__(
+        self, models: tuple[NewtonLogistic, ...], intercept: float = 0.0, slope: float = 1.0
+    ) -> None:
         self.models = models
+        self.intercept = intercept
+        self.slope = slope
         self._members = tuple(model.clone() for model in models)
 
     def learn_one(self, x: Named, y: base.typing.ClfTarget) -> None:
@@ -238,9 +262,8 @@ class MeanOfLogits(base.MiniBatchClassifier):
 
     def predict_proba_one(self, x: Named, **_: Any) -> dict[base.typing.ClfTarget, float]:
         """The probability of either outcome."""
-        given = [member.predict_proba_one(x).get(True, 0.5) for member in self._members]
-        chance = probability(float(_logits_of(np.array(given)).mean()))
-        return {False: 1.0 - chance, True: chance}
+        logits = [member.logit_one(x) for member in self._members]
+        return both_of(self.intercept + self.slope * sum(logits) / len(logits))
 
     def predict_proba_many(self, X: IntoDataFrame) -> IntoDataFrame:
         """The probabilities of both outcomes for each row, as a frame of the same kind."""
@@ -251,11 +274,8 @@ class MeanOfLogits(base.MiniBatchClassifier):
         return likelier(self._mean_logits(X), X)
 
     def _mean_logits(self, X: IntoDataFrame) -> NDArray[np.float64]:
-        given = [
-            dataframe.to_numpy(dataframe.into_frame(member.predict_proba_many(X)))[:, 1]
-            for member in self._members
-        ]
-        mean: NDArray[np.float64] = _logits_of(np.array(given)).mean(axis=0)
+        logits = np.array([member.logit_many(X) for member in self._members])
+        mean: NDArray[np.float64] = self.intercept + self.slope * logits.mean(axis=0)
         return mean
 
     @classmethod
@@ -276,6 +296,22 @@ def river_pipeline(settings: Settings) -> compose.Pipeline:
     return Terms(settings.recipe.program) | scaler | MeanOfLogits(regressions)
 
 
+def river_of(learner: Learner, line: Line | None) -> compose.Pipeline:
+    """What a learner knows, and the line that corrects its logits, in River's parts.
+
+    They are the learner's own numbers: for scores only, and until the learner learns on.
+    """
+    pipeline = river_pipeline(learner.settings)
+    _, scaler, ensemble = pipeline.steps.values()
+    meet(learner.settings.recipe.program.terms, scaler._places)
+    scaler._moments = learner.moments
+    for member, regression in zip(ensemble._members, learner.regressions, strict=True):
+        member._newton = regression
+    if line is not None:
+        ensemble.intercept, ensemble.slope = line.intercept, line.slope
+    return pipeline
+
+
 def _grown(newton: Newton, columns: int, prior: float) -> Newton:
     """The regression with more columns, of which nothing is known yet."""
     grown = new_newton([*range(columns)], prior, len(newton.rows))
@@ -286,11 +322,3 @@ def _grown(newton: Newton, columns: int, prior: float) -> Newton:
     grown.outcomes[:] = newton.outcomes
     grown.waiting[:] = newton.waiting
     return grown
-
-
-def _logits_of(chances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logits of probabilities, within what a probability of ours has."""
-    with np.errstate(divide="ignore"):
-        logits = np.log(chances) - np.log1p(-chances)
-    held: NDArray[np.float64] = np.clip(logits, -LOGIT_MAX, LOGIT_MAX)
-    return held

@@ -28,6 +28,9 @@ FASTER = 10.0
 """With `drift = "faster"`, memory is so many times shorter after an alarm, for as many examples as
 the shorter memory has, twice: until what came before the alarm has next to no weight."""
 
+RECENT_MAX = 16
+"""Examples whose features are remembered."""
+
 
 class ModelSettings(Struct, frozen=True, kw_only=True):
     """What a model is made of; `drift`: what an alarm does."""
@@ -87,6 +90,8 @@ class ModelLearner:
         self.settings = settings
         self.learner = Learner(settings.learner)
         self.watched = Watched()
+        self.recent = np.zeros((0, len(settings.learner.recipe.program.features)))
+        """Features of the last examples, which its versions are proved with; it is not saved."""
 
     @property
     def learned_count(self) -> int:
@@ -123,14 +128,19 @@ class ModelLearner:
             alarms += self._watch(outcomes[part], scores[part], closed_ms[part])
             self._learn(features[part], outcomes[part])
             start = end
+        self.recent = np.vstack((self.recent, features[-RECENT_MAX:]))[-RECENT_MAX:]
         return alarms
+
+    @property
+    def line(self) -> Line | None:
+        """What corrects its logits, where something does."""
+        line = self.watched.line
+        return line if self.settings.calibrate and calibration.is_used(line) else None
 
     def scorer(self) -> Scorer:
         """What scores need, as it is now."""
-        plain = self.learner.scorer()
-        if self.settings.calibrate and calibration.is_used(self.watched.line):
-            return calibration.calibrated(plain, self.watched.line)
-        return plain
+        plain, line = self.learner.scorer(), self.line
+        return plain if line is None else calibration.calibrated(plain, line)
 
     def scores(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """The probability of the outcome for each row of features, as the model is now."""

@@ -20,6 +20,7 @@ from flows.learn_sealed import UnreadableModelError
 from flows.learner_metrics import LearnerMetrics
 from flows.learning import Learning, SavedLearning, Taken, load_saved
 from flows.model_records import encode_model, version_name
+from flows.proving import APART_MAX
 from state.learner_store import LearnerStore
 from state.store import StoreConflict, StoreError
 
@@ -29,7 +30,7 @@ LOOK_EVERY_MS = 500
 CONFIG_EVERY_MS = 2_000
 PUBLISH_EVERY_MS = 60_000
 """How often, at most: what was learned is saved, or else the lease renewed; it is looked whether a
-version is due; whether another config is in force; a version of a model goes out."""
+version is due; whether another config is in force; a version of a model goes out or is refused."""
 
 
 class LearnerParts(Struct, frozen=True, kw_only=True):
@@ -85,7 +86,7 @@ class LearnerRun:
         self._reader = parts.reader_from(self._learning.next_offset)
         self._changed = False
         self._saved_at_ms = self._looked_at_ms = self._config_at_ms = 0
-        self._published_at_ms: dict[str, int] = {}
+        self._tried_at_ms: dict[str, int] = {}
         self._lag = 0
         self.heard_at_ms = 0
         parts.metrics.configured(self._learning.names)
@@ -190,7 +191,7 @@ class LearnerRun:
         due = [
             (model, version)
             for model, version in self._learning.unpublished()
-            if now_ms - self._published_at_ms.get(model, 0) >= PUBLISH_EVERY_MS
+            if now_ms - self._tried_at_ms.get(model, 0) >= PUBLISH_EVERY_MS
         ]
         if not due:
             return
@@ -199,13 +200,26 @@ class LearnerRun:
         for model, version in due:
             if model in held:
                 continue
+            self._tried_at_ms[model] = now_ms
+            if fault := self._learning.fault_of(model, version):
+                self._refuse(model, version, fault)
+                continue
             value = encode_model(model, version)
             push_to_all(self._parts.writer, self._parts.partitions, "model", value)
             self._learning.note_published(model, version)
-            self._published_at_ms[model] = now_ms
             self._changed = True
             self._parts.tell(f"model {model}: version {version_name(version)} published")
             self._parts.metrics.published(model, now_ms)
+
+    def _refuse(self, model: str, version: bytes, fault: str) -> None:
+        """Leave the version before it in force; what is learned by the next one may mend it."""
+        self._parts.metrics.refused(model)
+        self._parts.tell(
+            f"model {model}: version {version_name(version)} not published: expected scores within "
+            f"{APART_MAX:g} of River's, got another: {fault}; the version before it stays in "
+            "force. If this comes again: delete the directory of compiled code (BECKON_CACHE) and "
+            "start the learner again, then go back to the Beckon that ran before"
+        )
 
     def _held(self) -> dict[str, str]:
         """The models that an operator holds, as of now."""

@@ -29,13 +29,18 @@ PUBLISHED = counter("model_versions_published", "versions that were put into the
 PUBLISHED_TIME = gauge(
     "model_published_timestamp_seconds", "when the last of them was, in seconds since 1970", "model"
 )
+REFUSED = counter(
+    "model_versions_refused",
+    "versions that were not published: they do not score as River's pipeline does",
+    "model",
+)
 HELD = gauge(
     "model_held", "1 while an operator's choice keeps the learner from publishing", "model"
 )
 
 LEARNER_METRICS = (
     *(LEADS, LAG, LEARNED, REPEATED, PASSED_OVER),
-    *(LOG_LOSS, CALIBRATION, ALARMS, PUBLISHED, PUBLISHED_TIME, HELD),
+    *(LOG_LOSS, CALIBRATION, ALARMS, PUBLISHED, PUBLISHED_TIME, REFUSED, HELD),
 )
 
 
@@ -57,7 +62,7 @@ class LearnerMetrics:
         """These models are learned."""
         with self._board.lock:
             for model in models:
-                for metric in (LEARNED, ALARMS, PUBLISHED):
+                for metric in (LEARNED, ALARMS, PUBLISHED, REFUSED):
                     self._board.add(metric, (model,), 0)
 
     def taken(self, taken: Taken, figures: Mapping[str, Figures], lag_records: int) -> None:
@@ -80,6 +85,11 @@ class LearnerMetrics:
         with self._board.lock:
             self._board.add(PUBLISHED, (model,), 1)
             self._board.set(PUBLISHED_TIME, (model,), now_ms / 1000)
+
+    def refused(self, model: str) -> None:
+        """A version of a model was not published."""
+        with self._board.lock:
+            self._board.add(REFUSED, (model,), 1)
 
     def held(self, held: Mapping[str, bool]) -> None:
         """Which models may not be published."""

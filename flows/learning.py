@@ -23,6 +23,7 @@ from flows.learn_figures import Figures
 from flows.learn_sealed import opened, sealed
 from flows.learn_watch import Alarm, ModelLearner, load_model, settings_of
 from flows.model_records import version_name
+from flows.proving import Prover
 from state.example_groups import definition_of
 
 DEFINITION_BYTES = 8
@@ -103,6 +104,7 @@ class Learning:
         parked = [*self._parked, *(saved_model(one) for one in self._models.values())]
         models = [model for model in config.models if not model.complement]
         self._order = {model.name: index for index, model in enumerate(config.models)}
+        self._prover = Prover(config)
         self._models = {}
         anew = []
         for model in models:
@@ -135,6 +137,10 @@ class Learning:
                 version = learned.learner.version()
                 if version is not None:
                     yield name, version
+
+    def fault_of(self, name: str, version: bytes) -> str:
+        """What is wrong with the present version of a model; "" if it may be published."""
+        return self._prover.fault_of(name, version, self._models[name].learner)
 
     def note_published(self, name: str, version: bytes) -> None:
         """The present version of a model is in the log."""

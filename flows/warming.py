@@ -12,9 +12,11 @@ from connectors.log import ControlRecord
 from connectors.memory_broker import raw_batches
 from flows.example_records import partitions_of
 from flows.learn_model import BATCH
+from flows.learn_saved import publish
 from flows.learn_watch import ModelLearner, settings_of
 from flows.live_apply import Applier
 from flows.partition import Engine
+from flows.proving import Prover
 from state.store import Snapshot
 
 ADDED = (
@@ -44,10 +46,11 @@ def tick_at(log_ms: int) -> ControlRecord:
 
 def warm_up_learning() -> None:
     """Have a model learn, before the learner takes its lease and must keep it."""
-    for model in load().models[:1]:
+    config = load()
+    for model in config.models[:1]:
         features = np.zeros((2 * BATCH, len(model.features)))
         outcomes = np.arange(2 * BATCH) % 2 == 0
         learner = ModelLearner(settings_of(model))
         learner.take(features, outcomes, np.full(2 * BATCH, 0.5), np.zeros(2 * BATCH, np.int64))
-        learner.scorer()
+        Prover(config).fault_of(model.name, publish(learner.learner), learner)
     partitions_of(["a user"], 1)

@@ -181,6 +181,7 @@ def learn_on(learner: LearnerMetrics) -> None:
     learner.owned(owned=True)
     learner.taken(taken, {"churn_30d": figures}, lag_records=5)
     learner.published("churn_30d", 1_767_225_600_000)
+    learner.refused("churn_30d")
     learner.held({"churn_30d": False})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -159,6 +160,34 @@ def test_what_an_operator_holds_is_learned_and_not_published(
     shop.store.resume(NAMES[0])
     shop.step(run, SAVE_EVERY_MS)
     assert [model for model, _ in shop.published()] == [*NAMES[1:], NAMES[0]]
+
+
+def test_a_version_with_a_fault_is_not_published_and_the_one_before_it_stays(
+    shop: Shop, lines: list[bytes]
+) -> None:
+    shop.write(lines[: 300 * len(NAMES)])
+    run = shop.open()
+    shop.step(run)
+    published = shop.published()
+    shop.write(lines[300 * len(NAMES) :])
+    shop.step(run, 1_000)
+    regression = run._learning._models[NAMES[0]].learner.learner.regressions[0]
+    sound = regression.weights[1]
+    regression.weights[1] = np.nan
+    shop.step(run, PUBLISH_EVERY_MS)
+    assert [model for model, _ in shop.published()] == [*NAMES, *NAMES[1:]]
+    told = [what for what in shop.told if "not published" in what]
+    assert len(told) == 1
+    assert told[0].startswith(f"model {NAMES[0]}: version ")
+    assert "some of its numbers are not finite; the version before it stays" in told[0]
+    page = run._parts.metrics.page().decode()
+    assert f'beckon_model_versions_refused_total{{model="{NAMES[0]}"}} 1.0' in page
+    shop.step(run, 1_000)
+    assert len([what for what in shop.told if "not published" in what]) == 1, "once a minute"
+    regression.weights[1] = sound
+    shop.step(run, PUBLISH_EVERY_MS)
+    assert [model for model, _ in shop.published()] == [*NAMES, *NAMES[1:], NAMES[0]]
+    assert shop.published()[: len(published)] == published
 
 
 def test_a_second_learner_waits_and_the_first_stops_once_its_lease_is_lost(
