@@ -20,7 +20,7 @@ from bench.crowd import measure_crowd
 from bench.logs import Shop, folder, simulated_log
 from bench.measure import BenchError, Figure
 from bench.replay import measure_replay
-from bench.report import print_table, report_of, write_json
+from bench.report import hand_over, report_of
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
@@ -88,10 +88,7 @@ def main() -> int:
     except BenchError as failure:
         print(failure, file=sys.stderr)
         return 1
-    report = report_of(figures, quick=options.quick)
-    print_table(report, Console())
-    write_json(report, options.json)
-    print(f"written to {options.json}")
+    hand_over(report_of(figures, quick=options.quick), Console(), options.json)
     return 0
 
 

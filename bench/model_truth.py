@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 
 from bench.logs import folder
 from bench.measure import BECKON, Figure, run
-from bench.report import print_table, report_of, write_json
+from bench.report import hand_over, report_of
 from bench.simulated_truth import Told, read_told, run_hourly
 from config.limits import DAY_MS
 from config.load import load
@@ -70,10 +70,7 @@ def main() -> int:
     for change in CHANGES:
         for model, told in told_of(change):
             figures += change_figures(change, model, told, console)
-    report = report_of(figures, quick=False)
-    print_table(report, console)
-    write_json(report, options.json)
-    print(f"written to {options.json}")
+    hand_over(report_of(figures, quick=False), console, options.json)
     return 0
 
 

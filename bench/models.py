@@ -28,7 +28,7 @@ from bench.horizons import EVERY_DAYS, config_of_horizons, model_of
 from bench.logs import folder
 from bench.measure import Figure
 from bench.model_rivals import rivals, score_refitted
-from bench.report import print_table, report_of, write_json
+from bench.report import hand_over, report_of
 from bench.retail import Shop, calendar_grid, read_shop, sampled
 from config.schema import Config
 from config.terms import Recipe
@@ -93,10 +93,7 @@ def main() -> int:
     for horizon_days in [options.horizon] if options.horizon else EVERY_DAYS:
         judged = judge(shop, config, horizon_days, challengers=options.challengers)
         figures += show(judged, console)
-    report = report_of(figures, quick=False)
-    print_table(report, console)
-    write_json(report, options.json)
-    print(f"written to {options.json}")
+    hand_over(report_of(figures, quick=False), console, options.json)
     return 0
 
 

@@ -39,6 +39,13 @@ def report_of(figures: Sequence[Figure], *, quick: bool) -> Report:
     )
 
 
+def hand_over(report: Report, console: Console, path: Path) -> None:
+    """Show the report, write it to `path`, and say where it is."""
+    print_table(report, console)
+    write_json(report, path)
+    print(f"written to {path}")
+
+
 def write_json(report: Report, path: Path) -> None:
     """Write the report to `path`, indented."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")

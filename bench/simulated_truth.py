@@ -18,26 +18,10 @@ from numpy.typing import NDArray
 
 from config.limits import DAY_MS, HOUR_MS
 from config.schema import Model
+from connectors.triggers import instant_ms
+from flows.example_records import Example, Learnable
 from flows.learn_model import scores_by
 from flows.learn_watch import Alarm, ModelLearner, ModelSettings
-
-
-class ExampleData(Struct):
-    """The part of an example's line that is read."""
-
-    model: str
-    sampled_at: datetime
-    outcome: bool
-    score: float | None
-    features: dict[str, float | None]
-
-
-class ExampleLine(Struct):
-    """A line of the output `examples`."""
-
-    subject: str
-    time: datetime
-    data: ExampleData
 
 
 class TruthLine(Struct):
@@ -82,7 +66,7 @@ Place = tuple[str, int]
 
 def read_told(examples: Path, truth: Path, models: Sequence[Model]) -> dict[str, Told]:
     """The examples of each of these models, with the truth."""
-    lines = [*_lines(examples, ExampleLine)]
+    lines = [*_lines(examples, Example[Learnable])]
     places = {place for line in lines for place in _places_of(line)}
     known = {
         place: line
@@ -115,7 +99,9 @@ def run_hourly(settings: ModelSettings, told: Told) -> Run:
     return Run(scores=scores, alarms=alarms)
 
 
-def _told(lines: Sequence[ExampleLine], model: Model, known: Mapping[Place, TruthLine]) -> Told:
+def _told(
+    lines: Sequence[Example[Learnable]], model: Model, known: Mapping[Place, TruthLine]
+) -> Told:
     found = [
         (line, next(known[place] for place in _places_of(line) if place in known))
         for line in lines
@@ -123,8 +109,8 @@ def _told(lines: Sequence[ExampleLine], model: Model, known: Mapping[Place, Trut
     ]
     names = model.recipe.program.features
     return Told(
-        sampled_ms=np.array([_ms(line.data.sampled_at) for line, _ in found], np.int64),
-        closed_ms=np.array([_ms(line.time) for line, _ in found], np.int64),
+        sampled_ms=np.array([instant_ms(one.data.sampled_at) for one, _ in found], np.int64),
+        closed_ms=np.array([instant_ms(one.time) for one, _ in found], np.int64),
         features=np.array(
             [[line.data.features[name] for name in names] for line, _ in found], np.float64
         ),
@@ -141,9 +127,9 @@ def _lines(path: Path, shape: type[Line]) -> Iterator[Line]:
             yield decoder.decode(line)
 
 
-def _places_of(line: ExampleLine) -> tuple[Place, Place]:
+def _places_of(line: Example[Learnable]) -> tuple[Place, Place]:
     """Who, at the midnight that is nearest to the instant of an example, and at the next one."""
-    at_ms = _ms(line.data.sampled_at)
+    at_ms = instant_ms(line.data.sampled_at)
     nearest_ms = (at_ms + DAY_MS // 2) // DAY_MS * DAY_MS
     return (line.subject, nearest_ms), (line.subject, at_ms // DAY_MS * DAY_MS + DAY_MS)
 

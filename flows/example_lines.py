@@ -1,4 +1,4 @@
-"""Reading closed examples that were written down: lines of the output or topic `examples`."""
+"""Closed examples in files, to be judged: lines of the output or topic `examples`."""
 
 from __future__ import annotations
 
@@ -6,34 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
-from msgspec import Struct
 
 from connectors.files import Source, read_chunks
 from connectors.triggers import instant_ms
+from flows.example_records import Example, Judgeable
 from flows.judged import Closed, Gathering
 
 LINES_AT_ONCE = 20_000
 
 
-class ExampleData(Struct):
-    """What an evaluation needs of an example's data."""
-
-    model: str
-    sampled_at: str
-    outcome: bool
-    score: float | None
-    version: str | None
-    tags: list[str]
-
-
-class ExampleLine(Struct):
-    """What an evaluation needs of an example."""
-
-    subject: str
-    data: ExampleData
-
-
-_decoder = msgspec.json.Decoder(ExampleLine)
+_example = msgspec.json.Decoder(Example[Judgeable])
 
 
 def gather_lines(paths: Sequence[str], tags: Sequence[str]) -> Gathering:
@@ -46,23 +28,23 @@ def gather_lines(paths: Sequence[str], tags: Sequence[str]) -> Gathering:
     bits = {name: 1 << index for index, name in enumerate(tags)}
     for chunk in read_chunks([Source(path=path) for path in paths], LINES_AT_ONCE):
         path, first = paths[chunk.source], chunk.source_lines - len(chunk.start) + 1
-        by_model: dict[str, list[ExampleLine]] = {}
+        by_model: dict[str, list[Example[Judgeable]]] = {}
         for number, line in enumerate(chunk.lines(), first):
-            example = _example(line, f"{path}, line {number}")
+            example = _read(line, f"{path}, line {number}")
             by_model.setdefault(example.data.model, []).append(example)
         for model, examples in by_model.items():
             gathering.add(model, _closed(examples, bits))
     return gathering
 
 
-def _example(line: bytes, where: str) -> ExampleLine:
+def _read(line: bytes, where: str) -> Example[Judgeable]:
     try:
-        return _decoder.decode(line)
+        return _example.decode(line)
     except msgspec.DecodeError as error:
         raise OSError(f"{where}: expected an example of Beckon's, got: {error}") from error
 
 
-def _closed(examples: Sequence[ExampleLine], bits: Mapping[str, int]) -> Closed:
+def _closed(examples: Sequence[Example[Judgeable]], bits: Mapping[str, int]) -> Closed:
     data = [example.data for example in examples]
     return Closed(
         users=[example.subject for example in examples],

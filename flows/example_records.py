@@ -1,9 +1,10 @@
-"""Records of the topic of examples, as the learner reads them."""
+"""Examples as they were written to their topic or output, and as the learner reads them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -14,18 +15,33 @@ from connectors.murmur import fill_partitions
 from connectors.triggers import instant_ms
 
 
-class Data(Struct, frozen=True, gc=False):
-    """The part of an example's data that is learned from; the rest is for other readers."""
+class Labelled(Struct, frozen=True, gc=False):
+    """The part of an example's data that every reader needs."""
 
     model: str
     sampled_at: str
     outcome: bool
     score: float | None
+
+
+class Learnable(Labelled, frozen=True, gc=False):
+    """The part that is learned from."""
+
     features: dict[str, float | None]
 
 
-class Event(Struct, frozen=True, gc=False):
-    """The CloudEvent that an example is sent as."""
+class Judgeable(Labelled, frozen=True, gc=False):
+    """The part that scores are judged by: by which version, and which tags the user held."""
+
+    version: str | None
+    tags: list[str]
+
+
+Data = TypeVar("Data", bound=Labelled)
+
+
+class Example(Struct, Generic[Data], frozen=True, gc=False):
+    """The CloudEvent that an example is sent as: of whom, closed when."""
 
     subject: str
     time: str
@@ -44,7 +60,7 @@ class Sample(Struct, frozen=True, kw_only=True, gc=False):
     features: dict[str, float | None]
 
 
-_event = msgspec.json.Decoder(Event)
+_example = msgspec.json.Decoder(Example[Learnable])
 
 
 def samples_in(batch: RawBatch) -> Iterator[Sample | None]:
@@ -52,19 +68,19 @@ def samples_in(batch: RawBatch) -> Iterator[Sample | None]:
     data = batch.data.data
     for start, length in zip(batch.start.tolist(), batch.length.tolist(), strict=True):
         try:
-            yield sample_of(_event.decode(data[start : start + length]))
+            yield sample_of(_example.decode(data[start : start + length]))
         except (ValueError, OverflowError):
             yield None
 
 
-def sample_of(event: Event) -> Sample:
-    """The example that an event tells; raises ValueError where its times are none."""
-    data = event.data
+def sample_of(example: Example[Learnable]) -> Sample:
+    """The example as it is learned from; raises ValueError where its times are none."""
+    data = example.data
     return Sample(
-        user=event.subject,
+        user=example.subject,
         model=data.model,
         sampled_ms=instant_ms(data.sampled_at),
-        closed_ms=instant_ms(event.time),
+        closed_ms=instant_ms(example.time),
         outcome=data.outcome,
         score=data.score,
         features=data.features,

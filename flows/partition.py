@@ -227,7 +227,7 @@ class Engine:
         return commit
 
     def successor(self, config: Config) -> Engine:
-        """An engine that goes on with these profiles, in the same slots, by another config."""
+        """An engine that goes on with these profiles, by another config and no version yet."""
         slots = np.arange(self._user_count())
         packed = self._packer.pack(self._memory, self._made.plan, self._texts, slots)
         users = texts_of(self._users, slots)
@@ -238,7 +238,6 @@ class Engine:
         )
         engine = Engine(config, partition=self.checkpoint.partition, snapshot=snapshot)
         engine._previous = self._previous
-        engine._versions.adopt_all(self._versions)
         engine._touched[: len(slots)] = 1
         engine._shape_is_stored &= self._shape_is_stored
         return engine

@@ -19,7 +19,7 @@ SHORT_DIGITS = 16
 
 
 class Versions:
-    """The versions that one engine has been told of, and scores by."""
+    """The versions that one engine scores by."""
 
     def __init__(self, config: Config, plan: Plan) -> None:
         """None yet."""
@@ -29,7 +29,6 @@ class Versions:
             for index, model in enumerate(config.models)
             if not model.complement
         }
-        self._told: dict[str, Version] = {}
 
     def adopt(self, name: str, version: Version) -> bool:
         """Let a version be in force from now on; False if it does not fit the model.
@@ -40,7 +39,6 @@ class Versions:
         if name not in self._models:
             return False
         index, program = self._models[name]
-        self._told[name] = version
         ints, floats = self._plan
         record = int(ints[words.MODELS]) + index * words.MODEL_WORDS
         numbers = int(ints[record + words.MODEL_NUMBERS])
@@ -54,11 +52,6 @@ class Versions:
         floats[first : first + table.size] = table.ravel()
         ints[numbers + words.NUMBERS_VERSION] = short_name(version)
         return True
-
-    def adopt_all(self, others: Versions) -> None:
-        """Adopt what another engine was told of last, as far as it fits here."""
-        for name, version in others._told.items():
-            self.adopt(name, version)
 
 
 def fits(version: Version, program: TermProgram) -> bool:

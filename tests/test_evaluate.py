@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from flows.exits import DONE, USAGE, WORLD, run_command
 from flows.judged import Judged, complement_of
 from flows.learn_quality import quality_of
 from tests.scored_lines import TIERS, UNSCORED_WEEKS, example_lines
+from tests.simulated import simulated
 
 USERS, WEEKS = 300, 20
 
@@ -124,6 +126,22 @@ def test_an_unknown_model_and_lines_that_are_no_examples_are_refused(
     other.write_bytes(recorded.read_bytes().splitlines()[0] + b'\n{"type":"track"}\n')
     assert run_command(beckon, [*command, str(other)]) == WORLD
     assert "other.jsonl, line 2: expected an example" in capsys.readouterr().err
+
+
+def test_records_that_could_not_be_used_are_told_with_the_way_to_see_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [*simulated(users=20, days=2).lines, b'{"type": "track"}', b"{", b"[]", b"{]"]
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"".join(line + b"\n" for line in lines))
+    command = ["models", "evaluate", str(events), "--out", str(tmp_path / "out")]
+    with caplog.at_level(logging.WARNING, "flows.model_runs"):
+        assert run_command(beckon, command) == DONE
+    (told,) = [one.message for one in caplog.records if one.name == "flows.model_runs"]
+    assert told == (
+        f"4 of {len(lines):,} records could not be used: bad_json 2, missing_id 1, "
+        "not_an_object 1; `beckon replay EVENTS --dead-letters FILE` tells each"
+    )
 
 
 def test_scores_that_are_missing_stay_out_of_every_figure(judged: Judged) -> None:

@@ -248,7 +248,7 @@ def test_a_drain_does_not_look_for_ever(tmp_path: Path) -> None:
     assert engine.checkpoint.clock_ms <= stretch.clock_ms + DAY_MS
 
 
-def test_versions_may_come_twice_and_a_successor_goes_on_with_them(tmp_path: Path) -> None:
+def test_versions_may_come_twice_and_a_successor_is_told_of_them(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.event("01T10:00:00", "Order Completed", order_id="1", total=10)
     version = version_of(shop.model("buy"), {"recency": -0.5}, intercept=1.0)
@@ -261,6 +261,7 @@ def test_versions_may_come_twice_and_a_successor_goes_on_with_them(tmp_path: Pat
     for rule in ("orders_total > 0", "propensity.buy > 0.1"):
         shop.tags(f'new = "{rule}"')
         engine = engine.successor(shop.config())
+        assert engine.adopt("buy", version)
         note(World([], [], [], {}), [engine], replace(stretch, columns=nothing(stretch.columns)))
         (then,) = documents(engine.profiles())
         assert before["scores"] == then["scores"] != {}

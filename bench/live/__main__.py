@@ -27,7 +27,7 @@ from bench.live.redis_bytes import measure_bytes
 from bench.live.rivals import measure_rivals
 from bench.logs import Shop, folder, simulated_log
 from bench.measure import BenchError, Figure
-from bench.report import print_table, report_of, write_json
+from bench.report import hand_over, report_of
 
 SHARED = "Broker, Redis, feeder and engine share the cores; CPU seconds are the engine's alone."
 """Said beside all figures."""
@@ -144,11 +144,8 @@ def main() -> int:
     except BenchError as failure:
         print(failure, file=sys.stderr)
         return 1
-    report = report_of(figures, quick=options.quick)
-    print_table(report, Console(width=TABLE_WIDTH))
     print(SHARED)
-    write_json(report, options.json)
-    print(f"written to {options.json}")
+    hand_over(report_of(figures, quick=options.quick), Console(width=TABLE_WIDTH), options.json)
     return 0
 
 
