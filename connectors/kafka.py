@@ -36,6 +36,15 @@ class KafkaBroker:
         (span,) = spans_of(TopicRange(settings=self._settings, topic=EXAMPLES_TOPIC))
         return span.first, span.end
 
+    def examples_since(self, at_ms: int) -> int:
+        """The offset of the first example that came at an instant or later, else the next one.
+
+        Raises `BrokerError` as `examples_span`.
+        """
+        topic = TopicRange(settings=self._settings, topic=EXAMPLES_TOPIC, from_ms=at_ms)
+        (span,) = spans_of(topic)
+        return span.begin
+
     def writer(self) -> KafkaWriter:
         """A writer of control records."""
         return KafkaWriter(self._settings)

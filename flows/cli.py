@@ -16,7 +16,7 @@ import click
 from flows.kafka_commands import OPTIONS_OPTION, topics
 from flows.letter_commands import dead_letters
 from flows.live_commands import config, learn, produce, run
-from flows.live_model_commands import list_versions, resume, rollback, show_version
+from flows.live_model_commands import list_versions, resume, rollback, show_version, warm_start
 from flows.model_commands import models
 from flows.option_types import instant
 from flows.range_commands import range_options, read
@@ -68,7 +68,7 @@ beckon.add_command(state_group)
 beckon.add_command(run)
 beckon.add_command(learn)
 beckon.add_command(models)
-for command in (list_versions, show_version, rollback, resume):
+for command in (list_versions, show_version, rollback, resume, warm_start):
     models.add_command(command)
 beckon.add_command(produce)
 beckon.add_command(config)

@@ -18,6 +18,7 @@ from config.schema import Config, Model
 from flows.examples import ClosedExamples
 from flows.learn_saved import Version, version_id
 from flows.learn_watch import ModelLearner, load_model, settings_of
+from flows.learning import definition
 from flows.model_records import encode_model
 from flows.proving import Prover
 
@@ -48,27 +49,40 @@ class SavedWaiting(Struct, frozen=True, kw_only=True):
     features: bytes
 
 
-class SavedModels(Struct, frozen=True, kw_only=True):
-    """What learns, by name of the model: `ModelLearner.save`, and what waits for the hour."""
+class SavedLearned(Struct, frozen=True, kw_only=True):
+    """A model's learner, as `ModelLearner.save` has it, and what its examples and terms are.
 
-    learners: dict[str, bytes]
+    learned_to_ms: all that it learned closed by then, and all that closed by then it has learned.
+    """
+
+    definition: str
+    learner: bytes
+    learned_to_ms: int
+
+
+class SavedModels(Struct, frozen=True, kw_only=True):
+    """What learns, by name of the model, and what waits for the hour."""
+
+    learners: dict[str, SavedLearned]
     waiting: dict[str, SavedWaiting]
 
 
 class InlineLearning:
     """The models of a config, learned as a replay goes on; `saved` is what an earlier run saved.
 
-    What was learned with other terms, or of a model that the config has no more, is forgotten.
+    What was learned of other examples or by other terms, or of a model that the config has no
+    more, is forgotten.
 
     Raises:
         UnreadableModelError, msgspec.DecodeError: what was saved is of another format.
     """
 
     def __init__(self, config: Config, saved: bytes = b"") -> None:
-        held = msgspec.msgpack.decode(saved, type=SavedModels) if saved else _NOTHING
-        prover = Prover(config)
+        held = saved_models(saved)
+        self._prover = Prover(config)
+        self._proved: set[str] = set()
         self._models = {
-            index: _LearnedModel(index, model, held, prover)
+            index: _LearnedModel(index, definition(config, model), model, held)
             for index, model in enumerate(config.models)
             if not model.complement
         }
@@ -86,8 +100,11 @@ class InlineLearning:
 
     def learn(self) -> list[tuple[str, Version]]:
         """See `flows.decide.Learning`."""
-        learned = [(model.name, model.learn()) for model in self._models.values()]
-        return [(name, version) for name, version in learned if version is not None]
+        learned = [(model, model.learn()) for model in self._models.values()]
+        for model, version in learned:
+            if version is not None and model.name not in self._proved:
+                self._prove(model)
+        return [(model.name, version) for model, version in learned if version is not None]
 
     def records(self) -> dict[str, bytes]:
         """Of each model with a new version, the value of the last one's `model` record."""
@@ -102,33 +119,33 @@ class InlineLearning:
         models = self._models.values()
         return msgspec.msgpack.encode(
             SavedModels(
-                learners={model.name: model.learner.save() for model in models},
+                learners={model.name: model.saved() for model in models},
                 waiting={model.name: model.saved_waiting() for model in models if model.waiting},
             )
         )
+
+    def _prove(self, model: _LearnedModel) -> None:
+        """Prove a model's first version of a run: proofs of all took as long as learning itself."""
+        fault = self._prover.fault_of(model.name, model.published, model.learner)
+        assert not fault, f"model {model.name}: versions score as River's pipeline does: {fault}"
+        self._proved.add(model.name)
 
 
 class _LearnedModel:
     """One model: its learner, and what it is to learn next."""
 
-    def __init__(self, index: int, model: Model, held: SavedModels, prover: Prover) -> None:
+    def __init__(self, index: int, definition: str, model: Model, held: SavedModels) -> None:
         self.name = model.name
         self.waiting: list[Waiting] = []
         self.published = b""
         self._index = index
-        self._prover = prover
-        self._is_proved = False
         self._features_read = model.recipe.program.features
-        settings = settings_of(model)
-        data = held.learners.get(model.name)
-        known = load_model(data, settings) if data is not None else None
-        if data is not None and known is None:
-            log.warning("model %s: it had other terms or settings; it learns anew", model.name)
-        self.learner = known or ModelLearner(settings)
+        self._definition = definition
+        self._learned_to_ms = 0
+        self.learner = ModelLearner(settings_of(model))
+        if model.name in held.learners:
+            self._resume(held.learners[model.name], held.waiting.get(model.name))
         self._published_count = self.learner.learned_count
-        saved = held.waiting.get(model.name)
-        if saved is not None and saved.features_read == self._features_read:
-            self.waiting = [_waiting_of(saved)]
 
     def take(self, examples: ClosedExamples) -> None:
         rows = examples.rows_of(self._index)
@@ -147,21 +164,21 @@ class _LearnedModel:
             return None
         ready, self.waiting = in_order(self.waiting), []
         self.learner.take(ready.features, ready.outcomes, ready.scores, ready.closed_ms)
+        self._learned_to_ms = int(ready.closed_ms[-1])
         if self.learner.learned_count == self._published_count:
             return None
         data = self.learner.version()
         if data is None:
             return None
-        self._prove(data)
         self.published, self._published_count = data, self.learner.learned_count
         return version_as_read(self.learner, data)
 
-    def _prove(self, data: bytes) -> None:
-        """Prove the first version of a run: a proof of each took as long as learning itself."""
-        if not self._is_proved:
-            fault = self._prover.fault_of(self.name, data, self.learner)
-            assert not fault, f"model {self.name}: versions score as River's pipeline does: {fault}"
-            self._is_proved = True
+    def saved(self) -> SavedLearned:
+        return SavedLearned(
+            definition=self._definition,
+            learner=self.learner.save(),
+            learned_to_ms=self._learned_to_ms,
+        )
 
     def saved_waiting(self) -> SavedWaiting:
         waiting = in_order(self.waiting)
@@ -173,6 +190,25 @@ class _LearnedModel:
             scores=waiting.scores.astype("<f8").tobytes(),
             features=waiting.features.astype("<f8").tobytes(),
         )
+
+    def _resume(self, saved: SavedLearned, waiting: SavedWaiting | None) -> None:
+        """Go on from what an earlier run saved, if that is of the same examples and terms."""
+        known = load_model(saved.learner, self.learner.settings)
+        if known is None or saved.definition != self._definition:
+            log.warning("model %s: it had other examples or terms; it learns anew", self.name)
+            return
+        self.learner, self._learned_to_ms = known, saved.learned_to_ms
+        if waiting is not None:
+            self.waiting = [_waiting_of(waiting)]
+
+
+def saved_models(saved: bytes) -> SavedModels:
+    """What `InlineLearning.save` saved; nothing of b"".
+
+    Raises:
+        msgspec.DecodeError: it is of another format.
+    """
+    return msgspec.msgpack.decode(saved, type=SavedModels) if saved else _NOTHING
 
 
 def version_as_read(learner: ModelLearner, data: bytes) -> Version:

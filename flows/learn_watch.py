@@ -234,3 +234,12 @@ def load_model(data: bytes, settings: ModelSettings) -> ModelLearner | None:
     learner.settings = settings.learner
     model.learner, model.watched = learner, saved.watched
     return model
+
+
+def figures_of(data: bytes) -> Figures:
+    """How good the scores were of the model that was saved.
+
+    Raises:
+        UnreadableModelError: the bytes are damaged, of another kind, or of another format.
+    """
+    return opened("model", data, SavedModel).watched.figures

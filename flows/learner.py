@@ -62,17 +62,21 @@ def open_learner(parts: LearnerParts) -> LearnerRun | None:
     if parts.store.acquire(parts.owner):
         return None
     try:
-        record = parts.config()
-        if record is None:
-            raise LogRecordError(
-                "the log: expected a config, which says what is to be learned, got none yet; "
-                "`beckon run` or `beckon config push` brings one"
-            )
-        return LearnerRun(parts, record)
+        return LearnerRun(parts, there_must_be(parts.config()))
     except BaseException:
         with suppress(OSError, StoreError):
             parts.store.release(parts.owner)
         raise
+
+
+def there_must_be(record: ControlRecord | None) -> ControlRecord:
+    """The record of the config in force; a LogRecordError where there is none yet."""
+    if record is None:
+        raise LogRecordError(
+            "the log: expected a config, which says what is to be learned, got none yet; "
+            "`beckon run` or `beckon config push` brings one"
+        )
+    return record
 
 
 class LearnerRun:
@@ -178,13 +182,15 @@ class LearnerRun:
             value = self._learning.save()
             self._parts.store.save(self._parts.owner, self._saved, value)
             self._saved, self._changed = value, False
-        elif self._parts.store.acquire(self._parts.owner):
+            return
+        if self._parts.store.acquire(self._parts.owner):
             raise StoreConflict(
                 "learner",
                 expected="to keep the lease",
                 got="another learner that has it",
                 fix="this one waits",
             )
+        self._parts.store.check(self._saved)
 
     def _publish(self, now_ms: int) -> None:
         """Put the versions into the log that are due; those that an operator holds stay back."""

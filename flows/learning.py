@@ -2,14 +2,14 @@
 
 All of it depends on the topic's records and their order alone, never on how they were polled: so
 whoever goes on from what was saved learns the same. Examples come at least once, each partition's
-in order of their places; those at or before the last place of their partition came before.
+in order of their places; a model has learned those at or before its last place in their partition.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 import numpy as np
@@ -30,29 +30,30 @@ DEFINITION_BYTES = 8
 PARKED_MAX = 8
 """How many models that the config has no more are kept, for a config that has them again."""
 
-Place = tuple[int, str, int, int]
-"""Of an example in its partition: closed, user, number of its model in the config, sampled."""
+Place = tuple[int, str, int]
+"""Of an example in its partition, among those of its model: closed, user, sampled."""
 
 
 class SavedModel(Struct, frozen=True, kw_only=True):
     """A model's learner, what makes its examples and terms what they are, and what was published.
 
-    `published` names the version, "" before one; the learner had `published_count` examples then.
+    `places`: the last of each partition that has had an example. `published` names the version, ""
+    before one; the learner had `published_count` examples then.
     """
 
     name: str
     definition: str
     learner: bytes
-    published: str
-    published_count: int
+    places: dict[int, Place]
+    published: str = ""
+    published_count: int = 0
 
 
 class SavedLearning(Struct, frozen=True, kw_only=True):
-    """All of it. `places`: the last of each partition that has had an example."""
+    """All of it; `partitions` are those of the log."""
 
     next_offset: int
     partitions: int
-    places: dict[int, Place]
     models: list[SavedModel]
     parked: list[SavedModel]
 
@@ -63,6 +64,7 @@ class LearnedModel(Struct, kw_only=True):
     model: Model
     definition: str
     learner: ModelLearner
+    places: dict[int, Place] = {}
     published: str = ""
     published_count: int = 0
 
@@ -85,10 +87,8 @@ class Learning:
     def __init__(self, config: Config, partitions: int) -> None:
         self.next_offset = 0
         self._partitions = partitions
-        self._places: dict[int, Place] = {}
         self._models: dict[str, LearnedModel] = {}
         self._parked: list[SavedModel] = []
-        self._order: Mapping[str, int] = {}
         self.change(config)
 
     @property
@@ -103,7 +103,6 @@ class Learning:
         """
         parked = [*self._parked, *(saved_model(one) for one in self._models.values())]
         models = [model for model in config.models if not model.complement]
-        self._order = {model.name: index for index, model in enumerate(config.models)}
         self._prover = Prover(config)
         self._models = {}
         anew = []
@@ -153,19 +152,18 @@ class Learning:
         return {name: learned.learner.figures for name, learned in self._models.items()}
 
     def save(self) -> bytes:
-        """All of it, for `load_learning`."""
+        """All of it, for `load_saved`."""
         saved = SavedLearning(
             next_offset=self.next_offset,
             partitions=self._partitions,
-            places=self._places,
             models=[saved_model(learned) for learned in self._models.values()],
             parked=self._parked,
         )
-        return sealed("learning", saved)
+        return sealed_learning(saved)
 
     def resume(self, saved: SavedLearning, config: Config) -> list[str]:
         """Go on from what was saved; the names of the models that begin anew, as of `change`."""
-        self.next_offset, self._places = saved.next_offset, dict(saved.places)
+        self.next_offset = saved.next_offset
         self._models, self._parked = {}, [*saved.parked, *saved.models]
         return self.change(config)
 
@@ -175,20 +173,25 @@ class Learning:
         new: dict[str, list[Sample]] = {}
         partitions = partitions_of([sample.user for sample in samples], self._partitions)
         for sample, partition in zip(samples, partitions, strict=True):
-            order = self._order.get(sample.model, -1)
-            place = (sample.closed_ms, sample.user, order, sample.sampled_ms)
-            last = self._places.get(partition)
-            if last is not None and place <= last:
-                taken.repeated += 1
-                continue
-            self._places[partition] = place
-            new.setdefault(sample.model, []).append(sample)
-        for name, some in new.items():
-            learned = self._models.get(name)
+            learned = self._models.get(sample.model)
             if learned is None:
-                taken.passed_over += len(some)
+                taken.passed_over += 1
+            elif is_new(learned, sample, partition):
+                new.setdefault(sample.model, []).append(sample)
             else:
-                learn(learned, some, taken)
+                taken.repeated += 1
+        for name, some in new.items():
+            learn(self._models[name], some, taken)
+
+
+def is_new(learned: LearnedModel, sample: Sample, partition: int) -> bool:
+    """Whether a model has not had an example before; it has from now on."""
+    place = (sample.closed_ms, sample.user, sample.sampled_ms)
+    last = learned.places.get(partition)
+    if last is not None and place <= last:
+        return False
+    learned.places[partition] = place
+    return True
 
 
 def learn(learned: LearnedModel, samples: list[Sample], taken: Taken) -> None:
@@ -210,6 +213,11 @@ def learn(learned: LearnedModel, samples: list[Sample], taken: Taken) -> None:
     taken.alarms += [(name, alarm) for alarm in alarms]
 
 
+def sealed_learning(saved: SavedLearning) -> bytes:
+    """It as bytes, for `load_saved`."""
+    return sealed("learning", saved)
+
+
 def load_saved(data: bytes) -> SavedLearning:
     """What `Learning.save` saved.
 
@@ -225,6 +233,7 @@ def saved_model(learned: LearnedModel) -> SavedModel:
         name=learned.model.name,
         definition=learned.definition,
         learner=learned.learner.save(),
+        places=learned.places,
         published=learned.published,
         published_count=learned.published_count,
     )
@@ -240,7 +249,7 @@ def resume(learned: LearnedModel, saved: SavedModel) -> bool:
     learner = load_model(saved.learner, learned.learner.settings)
     if learner is None:
         return False
-    learned.learner = learner
+    learned.learner, learned.places = learner, dict(saved.places)
     learned.published, learned.published_count = saved.published, saved.published_count
     return True
 

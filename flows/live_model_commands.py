@@ -1,7 +1,8 @@
-"""`beckon models list`, `show`, `rollback`, `resume`: the versions of a live log."""
+"""`beckon models list`, `show`, `rollback`, `resume`, `warm-start`: models of a live log."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -142,4 +143,41 @@ def resume(name: str, redis: RedisSettings) -> int:
         click.echo(f"model {name}: its learner publishes again", err=True)
         return DONE
     click.echo(f"model {name}: expected one that is held, got one that is not", err=True)
+    return PROBLEMS
+
+
+@click.command(name="warm-start")
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="The state directory of a replay that learned.",
+)
+@click.option("--replace", "may_replace", is_flag=True, help="Also what the live learner knows.")
+@with_kafka
+@redis_option(required=True, means=MEANS)
+def warm_start(
+    state: Path, kafka: KafkaSettings, redis: RedisSettings, *, may_replace: bool
+) -> int:
+    """Have the live learner go on from what a replay has learned, with all its models.
+
+    Nothing has to be stopped: a learner that runs goes on from it at once, and publishes. A model
+    that the config in force has otherwise, or not, waits for a config that has it so.
+    """
+    from flows.exits import DONE, PROBLEMS
+    from flows.run import now_ms
+    from flows.run_warm_start import run_warm_start
+    from flows.show import show
+    from flows.warm_start_page import warm_start_table
+
+    started = run_warm_start(state, kafka, redis, now_ms(), may_replace=may_replace)
+    show([warm_start_table(started.models)])
+    if started.is_done:
+        return DONE
+    click.echo(
+        "expected a learner that knows nothing of these models, got one that does, so nothing was "
+        "done; to have it forget what it knows of them, say --replace",
+        err=True,
+    )
     return PROBLEMS

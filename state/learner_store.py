@@ -40,6 +40,22 @@ class LearnerStore(Protocol):
         """
         ...
 
+    def replace(self, previous: bytes | None, value: bytes) -> None:
+        """Replace the value `previous`, whoever has the lease: who learns meanwhile notices.
+
+        Raises:
+            StoreConflict: another value is stored. Nothing changed.
+        """
+        ...
+
+    def check(self, value: bytes | None) -> None:
+        """See that this is what was saved last (None: nothing).
+
+        Raises:
+            StoreConflict: another value is stored.
+        """
+        ...
+
     def held(self) -> dict[str, str]:
         """The models whose learner must not publish, with the version that an operator chose."""
         ...
@@ -84,6 +100,15 @@ class MemoryLearnerStore:
             check_owner("memory", self._owner.encode() or None, owner)
             self._value, self._owner = value, owner
 
+    def replace(self, previous: bytes | None, value: bytes) -> None:
+        """See `LearnerStore.replace`."""
+        self.check(previous)
+        self._value = value
+
+    def check(self, value: bytes | None) -> None:
+        """See `LearnerStore.check`."""
+        check_save("memory", heading(self._value), value)
+
     def held(self) -> dict[str, str]:
         """See `LearnerStore.held`."""
         return dict(self._held)
@@ -104,6 +129,7 @@ class RedisLearnerStore:
         self._where = f"{settings.url} learner"
         self._lease_ms = lease_ms
         self._keys = learner_keys(settings.prefix)
+        self._heading = ("GETRANGE", self._keys.state, 0, HEADING_BYTES - 1)
         self._client = connect(settings)
         self._redis = Retrying(self._client, settings.url)
 
@@ -129,7 +155,7 @@ class RedisLearnerStore:
         keys = self._keys
 
         def write(pipe: Transaction) -> int:
-            stored = pipe.execute_command("GETRANGE", keys.state, 0, HEADING_BYTES - 1) or None
+            stored = pipe.execute_command(*self._heading) or None
             if stored == heading(value):
                 return 0
             check_save(self._where, stored, previous)
@@ -141,6 +167,25 @@ class RedisLearnerStore:
             return 0
 
         self._redis.watching([keys.state, keys.lease], write)
+
+    def replace(self, previous: bytes | None, value: bytes) -> None:
+        """See `LearnerStore.replace`."""
+
+        def write(pipe: Transaction) -> int:
+            stored = pipe.execute_command(*self._heading) or None
+            if stored == heading(value):
+                return 0
+            check_save(self._where, stored, previous)
+            pipe.multi()
+            pipe.execute_command("SET", self._keys.state, value)
+            pipe.execute()
+            return 0
+
+        self._redis.watching([self._keys.state], write)
+
+    def check(self, value: bytes | None) -> None:
+        """See `LearnerStore.check`."""
+        check_save(self._where, self._redis.call(*self._heading) or None, value)
 
     def held(self) -> dict[str, str]:
         """See `LearnerStore.held`."""
@@ -172,7 +217,8 @@ def check_save(where: str, stored: bytes | None, previous: bytes | None) -> None
             where,
             expected="what this learner saved last",
             got="nothing" if stored is None else "something else",
-            fix="another learner has saved since, or the store fell back: go on from what it has",
+            fix="another learner or a warm start has saved since, or the store fell back: go on "
+            "from what it has",
         )
 
 

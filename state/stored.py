@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,6 +77,10 @@ class StoredPartition:
         return Snapshot(
             checkpoint=self.checkpoint, rows=[(user, found)], shape=shape, models=models
         )
+
+    def learner(self) -> bytes:
+        """What was learned on the way to it; b"" where nothing learns."""
+        return reduce(lambda last, piece: piece.learner or last, self.pieces(), b"")
 
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         """(user, row) in the order of their commits; of a user's rows the last one counts."""

@@ -30,6 +30,7 @@ FILES_THAT_IMPORT = {
         "flows/demo_screen.py",
         "flows/show.py",
         "flows/version_page.py",
+        "flows/warm_start_page.py",
     },
     "click": {
         "flows/cli.py",

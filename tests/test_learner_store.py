@@ -97,6 +97,25 @@ def test_a_lease_that_is_not_renewed_is_gone_soon(redis_url: str, prefix: str) -
     assert two.acquire("two") == 0
 
 
+def test_a_warm_start_replaces_the_value_whoever_has_the_lease_and_is_noticed(
+    make_store: StoreMaker,
+) -> None:
+    learner, other = make_store(), make_store()
+    assert learner.acquire("one") == 0
+    learner.check(None)
+    learner.save("one", None, value(1))
+    learner.check(value(1))
+    with pytest.raises(StoreConflict, match="got something else"):
+        other.replace(value(7), value(2))
+    other.replace(value(1), value(2))
+    assert other.acquire("two") > 0
+    with pytest.raises(StoreConflict, match="got something else"):
+        learner.check(value(1))
+    with pytest.raises(StoreConflict, match="got something else"):
+        learner.save("one", value(1), value(3))
+    assert learner.load() == value(2)
+
+
 def test_models_are_held_until_they_are_resumed(make_store: StoreMaker) -> None:
     store = make_store()
     assert store.held() == {}

@@ -1,0 +1,208 @@
+"""A warm start: the live learner goes on from what a replay has learned, and learns it once."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from config.load import load
+from config.schema import Config
+from connectors.events import RawBatch
+from connectors.log import ControlRecord
+from flows.cli import beckon
+from flows.config_records import config_record, encode_config
+from flows.example_records import Sample, samples_in
+from flows.exits import DONE, run_command
+from flows.learner import PUBLISH_EVERY_MS, SAVE_EVERY_MS
+from flows.learning import Learning, load_saved
+from flows.model_records import record_of
+from flows.warm_start import (
+    Topic,
+    WarmStart,
+    check_replayed,
+    replayed_models,
+    warm_start,
+)
+from state.file_store import FileStore
+from state.store import StoreConflict, StoreError
+from tests.config_folders import copy_defaults, edit
+from tests.simulated import simulated
+from tests.test_learner import PARTITIONS, Shop
+from tests.test_learning import take
+
+MODEL = "purchase_7d"
+
+
+class History(NamedTuple):
+    """A shop's history, replayed with its config into a state and examples."""
+
+    config: Config
+    record: ControlRecord
+    state: Path
+    examples: list[bytes]
+    versions: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    folder = copy_defaults(tmp_path_factory.mktemp("config"))
+    edit(folder, "models.toml", 'within    = "7d"', 'within    = "30h"')
+    edit(folder, "models.toml", 'every     = "7d"', 'every     = "6h"')
+    into = tmp_path_factory.mktemp("replayed")
+    log = into / "events.jsonl"
+    log.write_bytes(b"".join(line + b"\n" for line in simulated(users=500, days=6, seed=9).lines))
+    options = ("--config", folder, "--state", into / "state", "--examples", into / "examples")
+    assert run_command(beckon, [str(part) for part in ("replay", log, *options)]) == DONE
+    with closing(FileStore(into / "state")) as store:
+        snapshot = store.load(0)
+    assert snapshot is not None
+    records = [record_of(value) for value in snapshot.models.values()]
+    return History(
+        config=load(folder),
+        record=record_with(folder),
+        state=into / "state",
+        examples=(into / "examples").read_bytes().splitlines(),
+        versions={record.model: record.version for record in records if record is not None},
+    )
+
+
+def record_with(folder: Path) -> ControlRecord:
+    value = encode_config(config_record(folder))
+    return ControlRecord(kind="config", offset=0, log_ms=0, value=value)
+
+
+@pytest.fixture
+def shop(history: History) -> Shop:
+    shop = Shop()
+    shop.record = history.record
+    return shop
+
+
+def warmed(shop: Shop, history: History, *, may_replace: bool = False) -> WarmStart:
+    first, end = shop.broker.examples_span()
+    topic = Topic(partitions=PARTITIONS, first=first, end=end, begin=first)
+    replayed = replayed_models(history.state)
+    return warm_start(shop.store, replayed, history.config, topic, may_replace=may_replace)
+
+
+def samples(shop: Shop) -> list[Sample]:
+    """The topic of examples."""
+    polled = shop.broker.examples(0).poll(10**6)
+    batches = [piece for piece in polled.pieces if isinstance(piece, RawBatch)]
+    return [one for batch in batches for one in samples_in(batch) if one is not None]
+
+
+def knowledge(shop: Shop) -> dict[str, bytes]:
+    value = shop.store.load()
+    assert value is not None
+    return {model.name: model.learner for model in load_saved(value).models}
+
+
+def test_a_learner_publishes_the_last_version_of_the_replay_at_once(
+    shop: Shop, history: History
+) -> None:
+    assert MODEL in history.versions
+    assert warmed(shop, history).is_done
+    shop.step(shop.open())
+    assert dict(shop.published()) == history.versions
+
+
+def test_after_a_warm_start_each_example_is_learned_once_and_as_if_all_had_been_live(
+    shop: Shop, history: History
+) -> None:
+    shop.write(history.examples)
+    learned_to = {one.name: one.learned_to_ms for one in replayed_models(history.state)}
+    late = [one for one in samples(shop) if one.closed_ms > learned_to.get(one.model, -1)]
+    assert 0 < len(late) < len(history.examples) / 10
+    warmed(shop, history)
+    run = shop.open()
+    taken = shop.step(run)
+    assert sum(taken.learned.values()) == len(late)
+    assert taken.repeated == len(history.examples) - len(late)
+    run.close(shop.now_ms)
+    cold = Learning(history.config, PARTITIONS)
+    take(cold, history.examples)
+    assert knowledge(shop) == {one.name: one.learner for one in load_saved(cold.save()).models}
+
+
+def test_a_learner_that_runs_notices_and_goes_on_from_it(shop: Shop, history: History) -> None:
+    idle = shop.open()
+    shop.step(idle, SAVE_EVERY_MS)
+    warmed(shop, history)
+    with pytest.raises(StoreConflict, match="a warm start has saved since"):
+        shop.step(idle, SAVE_EVERY_MS)
+    idle.leave()
+    busy = shop.open()
+    shop.step(busy, SAVE_EVERY_MS)
+    assert dict(shop.published()) == history.versions
+    shop.step(busy, SAVE_EVERY_MS)
+    shop.write(history.examples)
+    warmed(shop, history, may_replace=True)
+    with pytest.raises(StoreConflict, match="a warm start has saved since"):
+        shop.step(busy, SAVE_EVERY_MS)
+    assert len(shop.published()) == len(history.versions)
+
+
+def test_what_a_live_learner_knows_is_replaced_only_if_one_says_so(
+    shop: Shop, history: History
+) -> None:
+    shop.write(history.examples[:1000])
+    run = shop.open()
+    shop.step(run)
+    run.close(shop.now_ms)
+    before = knowledge(shop)
+    refused = warmed(shop, history)
+    known = {one.model: one.known.taken_count for one in refused.models}
+    assert not refused.is_done
+    assert 0 < known[MODEL] <= 1000
+    assert knowledge(shop) == before
+    assert warmed(shop, history, may_replace=True).is_done
+    run = shop.open()
+    shop.write(history.examples[1000:])
+    shop.step(run, PUBLISH_EVERY_MS)
+    run.close(shop.now_ms)
+    cold = Learning(history.config, PARTITIONS)
+    take(cold, history.examples)
+    assert knowledge(shop) == {one.name: one.learner for one in load_saved(cold.save()).models}
+
+
+def test_a_model_with_other_terms_waits_for_the_config_that_has_them(history: History) -> None:
+    shop = Shop()
+    live = load()
+    topic = Topic(partitions=PARTITIONS, first=0, end=0, begin=0)
+    replayed = replayed_models(history.state)
+    found = warm_start(shop.store, replayed, live, topic, may_replace=False)
+    assert {one.model: one.fits for one in found.models}[MODEL] is False
+    run = shop.open()
+    shop.step(run)
+    assert MODEL not in dict(shop.published())
+    shop.record = history.record
+    shop.step(run, PUBLISH_EVERY_MS)
+    assert dict(shop.published())[MODEL] == history.versions[MODEL]
+
+
+def test_a_history_that_is_not_over_is_refused(history: History) -> None:
+    replayed = replayed_models(history.state)
+    latest_ms = max(one.learned_to_ms for one in replayed)
+    check_replayed(replayed, history.config, latest_ms)
+    with pytest.raises(StoreError, match="expected a history that ended before now"):
+        check_replayed(replayed, history.config, latest_ms - 1)
+
+
+def test_a_state_without_anything_learned_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="expected what a replay has learned, got none of it"):
+        replayed_models(tmp_path)
+
+
+def test_what_a_model_was_learned_with_goes_along(shop: Shop, history: History) -> None:
+    """Calibration, drift and figures are part of what is saved."""
+    by_name = {one.name: one.learner for one in replayed_models(history.state)}
+    warmed(shop, history)
+    run = shop.open()
+    shop.step(run, SAVE_EVERY_MS)
+    run.close(shop.now_ms)
+    kept = knowledge(shop)
+    assert {name: kept[name] for name in by_name} == by_name
