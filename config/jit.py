@@ -7,6 +7,7 @@ changes.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import re
@@ -18,6 +19,8 @@ from typing import Any, TypeVar, cast
 import numba
 from llvmlite import ir  # type: ignore[import-untyped]  # it ships no types
 from numba.core import cgutils
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.types import int64, unliteral, void
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
@@ -86,31 +89,115 @@ def compiled(function: CompiledFunction) -> CompiledFunction:
     counted, which costs more than the work itself wherever arrays are handed from function to
     function.
     """
-    return _once_per_type(_njit(cache=True, error_model="numpy", _nrt=False)(function))
+    return _compiled(function, inline=False)
 
 
 def inlined(function: CompiledFunction) -> CompiledFunction:
     """As `compiled`, but into each caller: for what is small or called in one place only."""
-    options = {"cache": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
-    return _once_per_type(_njit(**options)(function))
+    return _compiled(function, inline=True)
 
 
-def _once_per_type(function: CompiledFunction) -> CompiledFunction:
-    """Compile a function once for "int", not again for each constant that some caller hands it.
+def _compiled(function: CompiledFunction, *, inline: bool) -> CompiledFunction:
+    """What Python calls is a `_Whole`, what compiled code calls of the same function a `_Part`.
 
-    Numba's way made most of the loop twice, parts of it twenty times.
+    A part is made once for "int", not again for each constant that some caller hands it: numba's
+    way made most of the loop twice, parts of it twenty times.
     """
-    dispatcher = cast(Any, function)
     if DISABLED:
         return function
-    template_for = dispatcher.get_call_template
+    options = {"error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
+    as_part = {"forceinline": inline, "no_cpython_wrapper": True, "pipeline_class": _PartCompiler}
+    whole = _njit(**options, cache=True, pipeline_class=_WholeCompiler)(function)
+    part = cast(Any, _njit(**options, **as_part)(function))
 
     def get_call_template(arguments: Iterable[Any], named: Mapping[str, Any]) -> Any:
         plain = [_unliteral(argument) for argument in arguments]
-        return template_for(plain, {name: _unliteral(value) for name, value in named.items()})
+        plain_named = {name: _unliteral(value) for name, value in named.items()}
+        return part.get_call_template(plain, plain_named)
 
+    dispatcher = cast(Any, whole)
     dispatcher.get_call_template = get_call_template
-    return function
+    dispatcher.get_overload = part.get_overload
+    return whole
+
+
+class _Part(JITCodeLibrary):
+    """The code of one function for its callers: neither optimized nor made executable.
+
+    Numba optimizes each function and makes machine code of it, with all that it calls, and again
+    in each caller. Nobody runs these: the engine took four times as long to compile.
+    """
+
+    def finalize(self) -> None:
+        """Nothing remains to be done."""
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """The address that stands for none."""
+        return 0
+
+    @property
+    def codegen(self) -> _Part:
+        """Where numba notes a function's environment, which has no place yet."""
+        return self
+
+    def set_env(self, name: str, environment: object) -> None:
+        """As `codegen` says."""
+
+
+class _Whole(JITCodeLibrary):
+    """The code of a function that Python calls with all its parts, each once, optimized once."""
+
+    def finalize(self) -> None:
+        """Link the parts, those of parts as well, optimize, and make machine code."""
+        found: dict[JITCodeLibrary, None] = {}
+        wanted = [*self._linking_libraries]
+        while wanted:
+            library = wanted.pop()
+            if library not in found:
+                found[library] = None
+                wanted += library._linking_libraries if isinstance(library, _Part) else ()
+        self._linking_libraries = [*found]
+        cast(Any, super()).finalize()
+
+    def _optimize_final_module(self) -> None:
+        """Without numba's first round, which would inline parts before they are simplified."""
+        passes, builder = cast(Any, self._codegen)._module_pass_manager()
+        passes.run(self._final_module, builder)
+
+
+class _PartCompiler(Compiler):
+    """Numba's compiler, into a `_Part`."""
+
+    def define_pipelines(self) -> list[Any]:
+        """The usual passes."""
+        self.state.library = _empty(_Part, self.state)
+        return cast(list[Any], cast(Any, super()).define_pipelines())
+
+
+class _WholeCompiler(Compiler):
+    """Numba's compiler, into a `_Whole`."""
+
+    def define_pipelines(self) -> list[Any]:
+        """The usual passes."""
+        self.state.library = _empty(_Whole, self.state)
+        self.state.library.enable_object_caching()
+        return cast(list[Any], cast(Any, super()).define_pipelines())
+
+    def _compile_core(self) -> Any:
+        """Without the garbage collector, which would look at all of it again and again."""
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return cast(Any, super())._compile_core()
+        finally:
+            if was_enabled:
+                gc.enable()
+
+
+def _empty(kind: type[JITCodeLibrary], state: Any) -> Any:
+    """A library for the function that is being compiled."""
+    return cast(Any, kind)(state.targetctx.codegen(), state.func_id.func_qualname)
 
 
 @_intrinsic
