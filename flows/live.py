@@ -40,10 +40,12 @@ POLL_RECORDS_MAX = 2_000
 COMMIT_EVERY_MS = 200
 RENEW_EVERY_MS = 1_000
 TICK_EVERY_MS, TICK_LOST_MS = 50, 1_000
+FAR_BEHIND_MS = 10_000
 USERS_TOUCHED_MAX = 5_000
 OUTBOX_MAX = 10_000
-"""A poll's records; how often a commit, a lease's renewal and a tick come; beyond how many users
-touched, or triggers that wait, nothing is read."""
+"""A poll's records; how often a commit, a lease's renewal and a tick come; how old the next record
+must be for readable profiles to be written seldom; beyond how many users touched, or triggers that
+wait, nothing is read."""
 
 TICK = b'{"control":"tick"}'
 NOTHING = Polled(pieces=[], record_count=0, next_offset=0, end_offset=0)
@@ -294,7 +296,8 @@ class LivePartition:
 
     def _commit(self, now_ms: int, *, leaving: bool = False) -> None:
         relayed_count = self._committing.relayed_count
-        owed = self._owed.take(self.engine.touched(), now_ms, leaving=leaving)
+        is_behind = self.behind_ms(now_ms) > FAR_BEHIND_MS
+        owed = self._owed.take(self.engine.touched(), now_ms, is_behind=is_behind, leaving=leaving)
         live = Live(
             owner=self._parts.owner,
             last_place=self._last_place,

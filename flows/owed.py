@@ -1,16 +1,22 @@
-"""Who is owed a readable profile: each gets it at most once a second, the oldest debt first."""
+"""Who is owed a readable profile: each gets it at most once a second, the oldest debt first.
+
+While a partition is far behind its log it is at most once in half a minute.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-EVERY_MS = 1_000
+EVERY_MS, EVERY_BEHIND_MS = 1_000, 30_000
+"""How often a user's profile is written at most; and how often while the partition is far behind:
+what is written then is old at once, and soon written again."""
+
 RATE, RATE_INHERITED = 5, 1
 """Profiles of a partition in a millisecond, at most; and how many of them may be of users whom only
 an earlier owner has touched."""
 
-NEVER = -EVERY_MS
+NEVER = -EVERY_BEHIND_MS
 
 
 class Owed:
@@ -33,7 +39,12 @@ class Owed:
         return bool(len(self._waiting) or self._inherited)
 
     def take(
-        self, touched: NDArray[np.int64], now_ms: int, *, leaving: bool = False
+        self,
+        touched: NDArray[np.int64],
+        now_ms: int,
+        *,
+        is_behind: bool = False,
+        leaving: bool = False,
     ) -> NDArray[np.int64]:
         """Whose profiles go into a commit of the users `touched`, whom it adds to those owed.
 
@@ -46,7 +57,8 @@ class Owed:
         # Where the clock is set back, nobody waits until it is where it was.
         passed_ms = EVERY_MS if leaving else min(abs(now_ms - self._taken_at_ms), EVERY_MS)
         most = passed_ms * RATE
-        is_ready = np.abs(now_ms - self._written_at_ms[self._waiting]) >= EVERY_MS
+        pause_ms = EVERY_BEHIND_MS if is_behind else EVERY_MS
+        is_ready = np.abs(now_ms - self._written_at_ms[self._waiting]) >= pause_ms
         ready = np.flatnonzero(is_ready | leaving)[:most]
         taken = self._waiting[ready]
         self._waiting = np.delete(self._waiting, ready)

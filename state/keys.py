@@ -97,7 +97,7 @@ PROFILE = KeyKind(
     pattern="PREFIX:profile:USER",
     type="string",
     lifetime="for ever",
-    writer="commits, at most once a second and user",
+    writer="commits, at most once a second and user; once in 30 s while far behind the log",
     holds="readable JSON of the profile, for everyone, with the position it is true for",
 )
 LEARNER = KeyKind(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flows.owed import EVERY_MS, RATE, RATE_INHERITED, Owed
+from flows.owed import EVERY_BEHIND_MS, EVERY_MS, RATE, RATE_INHERITED, Owed
 
 START_MS = 1_767_225_600_000
 
@@ -38,6 +38,15 @@ def test_a_user_who_is_touched_again_at_once_waits_for_the_second_to_pass() -> N
     assert owed.any_waiting
     assert taken(owed, (), EVERY_MS) == {3}
     assert not owed.any_waiting
+
+
+def test_while_the_log_is_far_ahead_a_user_who_is_touched_again_waits_longer() -> None:
+    owed = Owed(0)
+    assert owed.take(slots(3), START_MS, is_behind=True).tolist() == [3]
+    later_ms = START_MS + EVERY_BEHIND_MS
+    assert owed.take(slots(3, 4), later_ms - 1, is_behind=True).tolist() == [4]
+    assert owed.take(slots(4), later_ms, is_behind=True).tolist() == [3]
+    assert owed.take(slots(), later_ms + EVERY_MS).tolist() == [4]
 
 
 def test_an_owner_that_leaves_lets_nobody_wait() -> None:
