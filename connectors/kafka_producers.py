@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connectors.kafka_errors import BrokerError, broker_error, cause
 from connectors.kafka_settings import KafkaSettings
-from connectors.log import CONTROL_HEADER, EXAMPLES_TOPIC, LOG_TOPIC, ControlKind
+from connectors.log import CONTROL_HEADER, EXAMPLES_TOPIC, LOG_TOPIC, ControlKind, Keyed
 
 PARTITIONER = "murmur2_random"
 """Kafka's own; librdkafka's default would put users elsewhere than the Java client does."""
@@ -93,6 +94,16 @@ class Acknowledged:
             f"{ROOM_SECONDS_MAX:g} s, got none; see that the broker runs"
         )
 
+    def produce_all(self, topic: str, messages: Sequence[Keyed], *, partition: int) -> None:
+        """As `produce`, one by one: the client's `produce_batch` was measured to be no faster."""
+        produce, delivered = self._producer.produce, self._delivered
+        for key, value in messages:
+            try:
+                produce(topic, value, key, partition, on_delivery=delivered)
+            except (BufferError, KafkaException):
+                self.produce(topic, value, key=key, partition=partition)
+        self._producer.poll(0)
+
     def flush(self, seconds: float) -> None:
         """Wait until everything is acknowledged.
 
@@ -142,10 +153,19 @@ class KafkaSideOutput:
 
     def produce(self, topic: str, key: bytes | None, value: bytes) -> None:
         """See `SideOutput.produce`."""
-        name = self._settings.topic(topic)
-        partition = 0 if topic == EXAMPLES_TOPIC else self._partition
+        name, partition = self._place(topic)
         self._producer.produce(name, value, key=key, partition=partition)
+
+    def produce_all(self, topic: str, messages: Sequence[Keyed]) -> None:
+        """See `SideOutput.produce_all`."""
+        name, partition = self._place(topic)
+        self._producer.produce_all(name, messages, partition=partition)
 
     def flush(self, seconds: float) -> None:
         """See `SideOutput.flush`."""
         self._producer.flush(seconds)
+
+    def _place(self, topic: str) -> tuple[str, int]:
+        """The full name of a topic, and the partition of it that messages go to."""
+        partition = 0 if topic == EXAMPLES_TOPIC else self._partition
+        return self._settings.topic(topic), partition

@@ -24,6 +24,10 @@ TAGS_TOPIC, DEAD_LETTERS_TOPIC, EXAMPLES_TOPIC = "tags", "dead-letters", "exampl
 """Names of topics, behind the prefix and a dot."""
 
 
+Keyed = tuple[bytes | None, bytes]
+"""Key and value of a message."""
+
+
 class ControlRecord(Struct, frozen=True, kw_only=True):
     """A record of the log that is not a user's event. `kind` is what its header says, unchecked."""
 
@@ -132,6 +136,10 @@ class SideOutput(Protocol):
 
     def produce(self, topic: str, key: bytes | None, value: bytes) -> None:
         """Hand a message over."""
+        ...
+
+    def produce_all(self, topic: str, messages: Sequence[Keyed]) -> None:
+        """Hand messages over, in their order."""
         ...
 
     def flush(self, seconds: float) -> None:

@@ -18,6 +18,7 @@ from connectors.log import (
     ControlKind,
     ControlRecord,
     Fenced,
+    Keyed,
     OutboxEntry,
     Polled,
 )
@@ -163,6 +164,10 @@ class MemorySideOutput:
     def produce(self, topic: str, key: bytes | None, value: bytes) -> None:
         """See `SideOutput.produce`."""
         self._broker.topics[topic].append((key, value))
+
+    def produce_all(self, topic: str, messages: Sequence[Keyed]) -> None:
+        """See `SideOutput.produce_all`."""
+        self._broker.topics[topic] += messages
 
     def flush(self, seconds: float) -> None:
         """See `SideOutput.flush`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from config.schema import Config
 from connectors.blake2b import new_hashing
 from connectors.json_text import Bytes
+from connectors.log import Keyed
 from connectors.triggers import (
     GOAL,
     CloudEvent,
@@ -54,6 +55,7 @@ class Names:
         self.hashing = new_hashing()
         self.feature_places = feature_places(config)
         self._buffer = np.empty(0, np.uint8)
+        self.falling_priorities = -np.array([one.priority for one in config.journeys], np.int64)
         self.holdouts = [(journey.name.encode(), journey.holdout) for journey in config.journeys]
 
     def buffer(self, size: int) -> Bytes:
@@ -123,28 +125,37 @@ class Batch:
         table = self._table
         rows = np.flatnonzero(table.rows[:, out.OUTCOME] == out.SENT)
         order = self._in_order(table.rows, rows)
-        places = [self._whole_place(table.rows[row].tolist()) for row in order]
+        places = self._whole_places(table.rows[order])
         return list(zip(places, self._rendered(table, order), strict=True))
 
     def decisions(self) -> list[bytes]:
         """All outcomes and goals, in order of place."""
         table = self._table
-        return self._decisions(table, np.arange(len(table.rows)))
-
-    def side_decisions(self) -> list[bytes]:
-        """The outcomes and goals that are not triggers, in order of place."""
-        table = self._table
-        return self._decisions(table, np.flatnonzero(table.rows[:, out.OUTCOME] != out.SENT))
-
-    def _decisions(self, table: Decisions, wanted: NDArray[np.int64]) -> list[bytes]:
-        order = self._in_order(table.rows, wanted)
+        order = self._in_order(table.rows, np.arange(len(table.rows)))
+        are_goals = table.rows[order, out.OUTCOME] == out.GOAL
         lines: list[bytes] = []
-        for is_goal, run in groupby(order, lambda row: table.rows[row, out.OUTCOME] == out.GOAL):
-            if is_goal:
-                lines += [encode(self._goal(table.rows[row].tolist())) for row in run]
+        for run in np.split(order, np.flatnonzero(np.diff(are_goals)) + 1):
+            if len(run) and table.rows[run[0], out.OUTCOME] == out.GOAL:
+                lines += self._goals(table.rows[run])
             else:
-                lines += self._rendered(table, list(run))
+                lines += self._rendered(table, run)
         return lines
+
+    def suppressed(self) -> list[Keyed]:
+        """The stages not sent, in order of place: (user, line)."""
+        table = self._table
+        outcomes = table.rows[:, out.OUTCOME]
+        rows = np.flatnonzero((outcomes != out.SENT) & (outcomes != out.GOAL))
+        order = self._in_order(table.rows, rows)
+        users = texts_of(self._names.users, table.rows[order, out.USER])
+        return list(zip(users, self._rendered(table, order), strict=True))
+
+    def goals(self) -> list[Keyed]:
+        """The goals reached, in order of place: (user, line)."""
+        rows = self._table.rows
+        order = self._in_order(rows, np.flatnonzero(rows[:, out.OUTCOME] == out.GOAL))
+        users = texts_of(self._names.users, rows[order, out.USER])
+        return list(zip(users, self._goals(rows[order]), strict=True))
 
     def transitions(self) -> list[bytes]:
         """Tags gained and lost, in order of instant, offset, user and tag: JSON, a line each."""
@@ -207,49 +218,55 @@ class Batch:
         lines = np.concatenate([part.lines for part in self._parts])
         return Decisions(rows, rows.view(np.float64), lines)
 
-    def _in_order(self, rows: NDArray[np.int64], wanted: NDArray[np.int64]) -> list[int]:
+    def _in_order(self, rows: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows `wanted` in order of place."""
-        instants, offsets = rows[wanted, out.INSTANT], rows[wanted, out.OFFSET]
+        offsets, instants = rows[wanted, out.OFFSET], rows[wanted, out.INSTANT]
         by_time = np.lexsort((offsets, instants))
-        order: list[int] = wanted[by_time].tolist()
+        order = wanted[by_time]
         ties = (np.diff(instants[by_time]) == 0) & (np.diff(offsets[by_time]) == 0)
-        for first, end in runs_of(ties):
-            order[first:end] = sorted(order[first:end], key=lambda row: self._place(rows[row]))
+        # Only of those tied to one beside them texts are looked at: these stay where they are.
+        tied = np.flatnonzero(np.append(ties, False) | np.append(False, ties))
+        order[tied] = self._in_whole_order(rows, order[tied])
         return order
 
-    def _place(self, cells: NDArray[np.int64]) -> tuple[object, ...]:
-        """What comes behind instant and offset in a decision's place."""
-        journey, key = int(cells[out.JOURNEY]), int(cells[out.KEY])
-        return (
-            self._names.user(int(cells[out.USER])),
-            -self._names.config.journeys[journey].priority,
-            journey,
-            key != 0,
-            text_of(self._names.texts, key) if key else b"",
-            int(cells[out.ENTRY]),
-            int(cells[out.STAGE]),
-        )
+    def _in_whole_order(
+        self, rows: NDArray[np.int64], wanted: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The rows `wanted` in order of place, by all that makes one."""
+        cells = rows[wanted, : out.FIRST_LINE]
+        users = ranks(self._names.users, cells[:, out.USER])
+        keys = cells[:, out.KEY]
+        keys = np.where(keys == 0, -1, ranks(self._names.texts, keys))
+        falling = self._names.falling_priorities[cells[:, out.JOURNEY]]
+        inner = (cells[:, out.STAGE], cells[:, out.ENTRY], keys, cells[:, out.JOURNEY], falling)
+        return wanted[np.lexsort((*inner, users, cells[:, out.OFFSET], cells[:, out.INSTANT]))]
 
-    def _whole_place(self, cells: _Cells) -> Place:
-        journey, key = self._names.config.journeys[cells[out.JOURNEY]], cells[out.KEY]
-        return Place(
-            instant_ms=cells[out.INSTANT],
-            offset=cells[out.OFFSET],
-            user=self._names.user(cells[out.USER]).decode(),
-            descending_priority=-journey.priority,
-            journey=journey.name,
-            has_key=key != 0,
-            key=self._names.text(key) if key else "",
-            entry_ms=cells[out.ENTRY],
-            stage=cells[out.STAGE],
-        )
+    def _whole_places(self, rows: NDArray[np.int64]) -> list[Place]:
+        """The places of decisions."""
+        names, journeys = self._names, self._names.config.journeys
+        users = texts_of(names.users, rows[:, out.USER])
+        keys = texts_of(names.texts, rows[:, out.KEY])
+        cells = rows[:, : out.FIRST_LINE].tolist()
+        return [
+            Place(
+                instant_ms=cell[out.INSTANT],
+                offset=cell[out.OFFSET],
+                user=user.decode(),
+                descending_priority=-journeys[cell[out.JOURNEY]].priority,
+                journey=journeys[cell[out.JOURNEY]].name,
+                has_key=cell[out.KEY] != 0,
+                key=key.decode() if cell[out.KEY] else "",
+                entry_ms=cell[out.ENTRY],
+                stage=cell[out.STAGE],
+            )
+            for cell, user, key in zip(cells, users, keys, strict=True)
+        ]
 
-    def _rendered(self, table: Decisions, order: list[int]) -> list[bytes]:
+    def _rendered(self, table: Decisions, order: NDArray[np.int64]) -> list[bytes]:
         """The lines of these decisions, none of them a goal, a buffer full at a time."""
         lines: list[bytes] = []
         for first in range(0, len(order), RENDERED_AT_ONCE):
-            part = order[first : first + RENDERED_AT_ONCE]
-            lines += self._render(table, np.array(part, np.int64))
+            lines += self._render(table, order[first : first + RENDERED_AT_ONCE])
         return lines
 
     def _render(self, table: Decisions, order: NDArray[np.int64]) -> list[bytes]:
@@ -282,6 +299,10 @@ class Batch:
         users = texts_of(self._names.users, rows[:, out.TURNED_USER])
         return rows[sorted(range(len(rows)), key=users.__getitem__)]
 
+    def _goals(self, rows: NDArray[np.int64]) -> list[bytes]:
+        """The lines of these decisions, each of them a goal."""
+        return [encode(self._goal(cells)) for cells in rows.tolist()]
+
     def _goal(self, cells: _Cells) -> CloudEvent:
         journey = self._names.config.journeys[cells[out.JOURNEY]]
         assert journey.goal is not None, "a goal was reached of a journey that has none"
@@ -310,15 +331,15 @@ def parts_of(buffer: Bytes, ends: NDArray[np.int64]) -> list[bytes]:
     >>> parts_of(np.frombuffer(b"onetwo", np.uint8), np.array([3, 6]))
     [b'one', b'two']
     """
-    written = buffer.data
-    return [bytes(written[start:end]) for start, end in pairwise([0, *ends.tolist()])]
+    written = buffer[: int(ends.max(initial=0))].tobytes()
+    return [written[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
 
-def runs_of(ties: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(first, end) of each run of rows of which every one is tied to the next.
-
-    >>> runs_of(np.array([False, True, True, False, True]))
-    [(1, 4), (4, 6)]
-    """
-    edges = np.flatnonzero(np.diff(ties, prepend=False, append=False)).tolist()
-    return [(first, end + 1) for first, end in zip(edges[::2], edges[1::2], strict=True)]
+def ranks(table: Texts, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers that are in the order of the texts; the same for the same text."""
+    distinct, places = np.unique(numbers, return_inverse=True)
+    texts = texts_of(table, distinct)
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    ranked = np.empty(len(texts), np.int64)
+    ranked[order] = np.arange(len(texts))
+    return ranked[places]

@@ -264,8 +264,8 @@ class LivePartition:
 
     def _take(self, applied: Applied) -> None:
         failpoint("applied")
-        for message in applied.messages:
-            self._parts.side.produce(message.topic, message.key, message.value)
+        for topic, messages in applied.messages.items():
+            self._parts.side.produce_all(topic, messages)
         for place, entry in applied.triggers:
             self._last_place = entry.place.decode()
             if self._is_new(place):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -23,9 +24,9 @@ from connectors.log import (
     SUPPRESSED_TOPIC,
     TAGS_TOPIC,
     ControlRecord,
+    Keyed,
     OutboxEntry,
 )
-from connectors.triggers import GOAL, SUPPRESSED
 from flows.config_records import config_of
 from flows.counters import Tallies, since
 from flows.decisions import Batch
@@ -35,15 +36,7 @@ from flows.partition import Engine
 from flows.places import Place, encode_place
 from flows.slices import no_records
 
-SIDE_TOPICS = {SUPPRESSED: SUPPRESSED_TOPIC, GOAL: GOALS_TOPIC}
-
-
-class Message(Struct, frozen=True, kw_only=True):
-    """A message that is delivered at least once."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
+INSTANTS_MAX = 1_000
 
 
 class Applied(Struct, frozen=True, kw_only=True):
@@ -57,7 +50,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     """
 
     triggers: list[tuple[Place, OutboxEntry]]
-    messages: list[Message]
+    messages: dict[str, list[Keyed]]
     turned: list[tuple[bytes, str, bool]]
     dead_letters: list[DeadLetter]
     next_offset: int
@@ -83,20 +76,12 @@ class Step(Struct, frozen=True, kw_only=True):
     config_record: bytes = b""
 
 
-class Decision(Struct):
-    """The part of a decision's line that says where it goes."""
-
-    type: str
-    subject: str
-
-
 class Expiring(Struct):
     """The part of a trigger's line that says how long it may be sent."""
 
     expirytime: str
 
 
-_decision = msgspec.json.Decoder(Decision)
 _expiring = msgspec.json.Decoder(Expiring)
 
 
@@ -231,25 +216,20 @@ class Applier:
 
     def _applied(self, step: Step) -> Applied:
         batch = step.batch
-        messages = [
-            Message(topic=DEAD_LETTERS_TOPIC, key=None, value=dead_letter_line(letter))
-            for letter in step.dead_letters
-        ]
         triggers = [(place, outbox_entry(place, line)) for place, line in batch.placed_triggers()]
-        messages += [side_message(line) for line in batch.side_decisions()]
         turned = batch.turned()
-        messages += [
-            Message(topic=TAGS_TOPIC, key=user, value=line)
-            for (user, _, _), line in zip(turned, batch.transitions(), strict=True)
-        ]
-        messages += [
-            Message(topic=EXAMPLES_TOPIC, key=user, value=line)
-            for user, line in zip(batch.closed().user, batch.examples(), strict=True)
-        ]
+        users = [user for user, _, _ in turned]
+        messages: dict[str, list[Keyed]] = {
+            DEAD_LETTERS_TOPIC: [(None, dead_letter_line(letter)) for letter in step.dead_letters],
+            SUPPRESSED_TOPIC: batch.suppressed(),
+            GOALS_TOPIC: batch.goals(),
+            TAGS_TOPIC: list(zip(users, batch.transitions(), strict=True)),
+            EXAMPLES_TOPIC: list(zip(batch.closed().user, batch.examples(), strict=True)),
+        }
         before, self._tallies = self._tallies, self.engine.tallies
         return Applied(
             triggers=triggers,
-            messages=messages,
+            messages={topic: some for topic, some in messages.items() if some},
             turned=[*step.forgotten, *turned],
             dead_letters=step.dead_letters,
             next_offset=step.next_offset,
@@ -264,19 +244,18 @@ class Applier:
 
 def outbox_entry(place: Place, line: bytes) -> OutboxEntry:
     """A trigger on its way."""
-    expires = datetime.fromisoformat(_expiring.decode(line).expirytime)
     return OutboxEntry(
         place=encode_place(place),
         key=place.user.encode(),
         value=line,
-        expires_ms=round(expires.timestamp() * 1000),
+        expires_ms=_instant_ms(_expiring.decode(line).expirytime),
     )
 
 
-def side_message(line: bytes) -> Message:
-    """A suppressed stage or a goal, for its topic."""
-    decision = _decision.decode(line)
-    return Message(topic=SIDE_TOPICS[decision.type], key=decision.subject.encode(), value=line)
+@lru_cache(INSTANTS_MAX)
+def _instant_ms(text: str) -> int:
+    """An instant as ms; what is due together mostly expires together."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def log_ms_at(raw: RawBatch, offset: int) -> int:

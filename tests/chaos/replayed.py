@@ -74,8 +74,8 @@ def replayed(
                 if applied.config is not configs[-1]:
                     configs.append(applied.config)
                 entries |= {_identified.decode(one.value).id: one for _, one in applied.triggers}
-                for message in applied.messages:
-                    side[message.topic].append(message.value)
+                for topic, messages in applied.messages.items():
+                    side[topic] += [value for _, value in messages]
                 side[SUPPRESSED_TOPIC] += applied.withheld
     return Expected(
         triggers=[entry.value for name, entry in entries.items() if name not in withheld],
