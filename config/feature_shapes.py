@@ -132,15 +132,17 @@ class Ratio(Kind, frozen=True, kw_only=True, tag="ratio"):
 
 
 class Gap(Kind, frozen=True, kw_only=True, tag="gap"):
-    """Days between two events; missing before the second."""
+    """Days between two events, missing before the second; or how these vary, before the third."""
 
     events: Events
     of: Annotated[
-        Literal["last", "mean"],
+        Literal["last", "mean", "variation"],
         Meta(
             description="Which gap.",
             extra_json_schema=choices_mean(
-                last="between the last two", mean="on average, over all"
+                last="between the last two",
+                mean="on average, over all",
+                variation="deviation of all by their mean, 0 where all are equal",
             ),
         ),
     ]

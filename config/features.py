@@ -20,6 +20,7 @@ NUMBERS: tuple[FieldType, ...] = ("number", "money")
 TEXTS: tuple[FieldType, ...] = ("text",)
 VALUES: tuple[FieldType, ...] = ("text", "number", "money", "flag")
 DEFAULT_SESSION_GAP_MS = 30 * MINUTE_MS
+GAPS = ("last", "mean", "variation")
 RATIO_EXAMPLE = '["spend_365d", "orders_365d"]'
 
 Features = dict[str, Feature | None]
@@ -113,9 +114,9 @@ def read_ratio(feature: Feature, table: Table, known: Known) -> Feature:
 
 
 def read_gap(feature: Feature, table: Table, known: Known) -> Feature:
-    """gap: days between the last two events, or between two on average."""
+    """gap: days between the last two events, or between two on average, or how these vary."""
     events = read_names(table, known.events)
-    return replace(feature, events=events, of=table.choice("of", ("last", "mean")))
+    return replace(feature, events=events, of=table.choice("of", GAPS))
 
 
 def read_cart(feature: Feature, table: Table, known: Known) -> Feature:

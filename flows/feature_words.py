@@ -43,7 +43,7 @@ def in_words(config: Config, feature: Feature, value: Value) -> str:
         return printable(value)
     if isinstance(value, list):
         return ", ".join(map(printable, value))
-    if feature.kind in TIMES:
+    if feature.kind in TIMES and feature.of != "variation":
         return _days(value, since=feature.kind == "days_since")
     if _is_money(config, feature):
         return f"{value:,.{config.shop.minor_digits}f} {config.shop.currency}"

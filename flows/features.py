@@ -36,6 +36,7 @@ from state.layout import (
     DISTINCT,
     FEATURE_WORDS,
     FIRST,
+    GAP_VARIATION,
     GAPS,
     KIND,
     LAST,
@@ -61,12 +62,14 @@ from state.rolling import (
     add_to_tile,
     days_since,
     gap_days,
+    gap_variation,
     in_window,
     move_ring,
     note_affinity,
     note_gap,
     note_latest,
     note_recent,
+    note_variation,
     ring_total,
     start_session,
     top_text,
@@ -142,7 +145,10 @@ def _take_event(memory: Memory, plan: Plan, op: int, slot: int, at_ms: int, now_
     elif kind == DAYS_SINCE:
         note_latest(memory, plan, record, slot, at_ms)
     elif kind == GAPS:
-        note_gap(memory, plan, record, slot, at_ms)
+        if plan.ints[record + READS] == GAP_VARIATION:
+            note_variation(memory, plan, record, slot, at_ms)
+        else:
+            note_gap(memory, plan, record, slot, at_ms)
 
 
 @inlined
@@ -240,6 +246,8 @@ def _value(
         held = memory.rows_float[slot * ints[ROW_WORDS] + ints[record + AT64]]
         return float(1.0 - held if ints[record + READS] == READS_COMPLEMENT else held)
     if kind == GAPS:
+        if ints[record + READS] == GAP_VARIATION:
+            return gap_variation(memory, plan, record, slot)
         return gap_days(memory, plan, record, slot)
     if kind == DISTINCT:
         return float(distinct_count(memory, plan, record, slot, now_ms))

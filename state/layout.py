@@ -76,11 +76,12 @@ KINDS = {
 }
 READS_NUMBER, READS_TEXT = 0, 1
 READS_SCORE, READS_COMPLEMENT = 0, 1
-GAP_LAST, GAP_MEAN = 0, 1
+GAP_LAST, GAP_MEAN, GAP_VARIATION = 0, 1, 2
 CART_VALUE, CART_ITEMS, CART_LINES = 0, 1, 2
 _READS = {
     "last": GAP_LAST,
     "mean": GAP_MEAN,
+    "variation": GAP_VARIATION,
     "value": CART_VALUE,
     "items": CART_ITEMS,
     "lines": CART_LINES,
@@ -338,8 +339,10 @@ def _place(record: NDArray[np.int64], feature: Feature, row: _Row) -> None:
         if feature.value == "text":
             record[AT32] = row.texts(1)
     elif kind == "gap":
-        record[AT32] = row.seconds(2)
+        varies = feature.of == "variation"
+        record[AT32] = row.seconds(3 if varies else 2)
         row.halves(1)
+        record[AT64] = row.words(1) if varies else 0
     elif kind == "affinity":
         record[AT64] = row.words(1 + feature.keep)
         record[AT32] = row.texts(feature.keep)

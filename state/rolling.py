@@ -8,6 +8,8 @@ it was moved to (its head); cells behind it hold older tiles, so that reading ne
 
 from __future__ import annotations
 
+import math
+
 from config.jit import compiled, inlined
 from state.layout import (
     AT16,
@@ -31,6 +33,8 @@ from state.seconds import NO_SECOND, cell_of, instant_in
 DAY_MS = 86_400_000
 CELL_MAX = 32_767
 SUM_MAX = 2**62
+SPAN_SECONDS_MAX = 3_000_000_000
+"""95 years, whose square an int64 holds."""
 
 
 @inlined
@@ -208,6 +212,59 @@ def gap_days(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     latest, other = instant_in(memory.rows32[at]), instant_in(memory.rows32[at + 1])
     days = float((latest - other) / 1000 / 86400)
     return days / (count - 1) if plan.ints[record + READS] == GAP_MEAN else days
+
+
+@inlined
+def note_variation(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> None:
+    """Take an event into a variation's cells: latest, the one before it, earliest, count, squares.
+
+    The last is the sum of the squares of all gaps in seconds. An event between the earliest and the
+    one before the latest is passed over: which gap it divides is not known any more.
+    """
+    words = slot * plan.ints[ROW_WORDS]
+    at = 2 * words + plan.ints[record + AT32]
+    cells = memory.rows32
+    second = cell_of(whole_second(at_ms))
+    latest, before, earliest = int(cells[at]), int(cells[at + 1]), int(cells[at + 2])
+    added = 0
+    if latest == NO_SECOND:
+        cells[at] = cells[at + 2] = second
+    elif second >= latest:
+        added = (second - latest) ** 2
+        cells[at], cells[at + 1] = second, latest
+    elif second <= earliest:
+        added = (earliest - second) ** 2
+        cells[at + 2] = second
+        if before == NO_SECOND:
+            cells[at + 1] = second
+    elif second >= before:
+        added = (second - before) ** 2 + (latest - second) ** 2 - (latest - before) ** 2
+        cells[at + 1] = second
+    else:
+        return
+    cells[at + 3] += 1
+    memory.rows64[words + plan.ints[record + AT64]] += added
+
+
+@inlined
+def gap_variation(memory: Memory, plan: Plan, record: int, slot: int) -> float:
+    """The deviation of all gaps by their mean, exactly 0 where they are equal; NaN below two.
+
+    The distances of gaps from their mean, cut to a second, have whole numbers for squares: so
+    nothing is lost where two large sums differ by little.
+    """
+    words = slot * plan.ints[ROW_WORDS]
+    at = 2 * words + plan.ints[record + AT32]
+    gaps = int(memory.rows32[at + 3]) - 1
+    span = int(memory.rows32[at]) - int(memory.rows32[at + 2])
+    if gaps < 2 or span > SPAN_SECONDS_MAX:
+        return float("nan")
+    cut, rest = span // gaps, span % gaps
+    squares = memory.rows64[words + plan.ints[record + AT64]]
+    squares += gaps * cut * cut - 2 * cut * span
+    if squares == 0:
+        return 0.0
+    return float(math.sqrt((squares - rest * rest / gaps) / gaps) * gaps / span)
 
 
 @inlined

@@ -155,7 +155,7 @@ def _cell_counts(feature: Feature, cells: int) -> tuple[int, int, int]:
         "days_since": (0, 1, 0),
         "last": (1, 1, 0) if is_text else (2, 0, 0),
         "first": (1, 1, 0) if is_text else (2, 0, 0),
-        "gap": (0, 3, 0),
+        "gap": (1, 4, 0) if feature.of == "variation" else (0, 3, 0),
         "affinity": (1 + keep, keep, 0),
         "recent": (0, keep, 0),
         "ratio": (0, 0, 0),

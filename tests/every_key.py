@@ -28,6 +28,7 @@ FEATURES: Table = {
     "spend_per_order": {"kind": "ratio", "of": ["spend", "orders"]},
     "gap_days": {"kind": "gap", "of": "last", "events": ["Order Completed"]},
     "usual_gap_days": {"kind": "gap", "of": "mean", "events": ["Order Completed"]},
+    "gap_variation": {"kind": "gap", "of": "variation", "events": ["Order Completed"]},
     "cart_value": {"kind": "cart", "of": "value"},
     "top_item": {
         "kind": "affinity",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from statistics import mean, pvariance
 from typing import NamedTuple, Protocol
 
 from config.schema import Config, Feature, Field
@@ -209,12 +213,29 @@ def first(feature: Feature, facts: list[Fact], digits: int) -> Value:
 
 
 def gap(feature: Feature, facts: list[Fact], _digits: int) -> Value:
+    if feature.of == "variation":
+        return variation(facts)
     instants = sorted(ceil_second(fact.at_ms) for fact in facts)
     if len(instants) < 2:
         return None
     if feature.of == "last":
         return (instants[-1] - instants[-2]) // SECOND_MS / 86400.0
     return (instants[-1] - instants[0]) // SECOND_MS / 86400.0 / (len(instants) - 1)
+
+
+def variation(facts: list[Fact]) -> Value:
+    """Arrivals one by one: which are passed over depends on their order. Of fractions, so exact."""
+    instants: list[int] = []
+    for fact in facts:
+        instant = ceil_second(fact.at_ms)
+        if not instants or instant <= instants[0] or instant >= instants[-2:][0]:
+            instants = sorted([*instants, instant])
+    if len(instants) < 3:
+        return None
+    gaps = [Fraction(after - before) for before, after in pairwise(instants)]
+    if len(set(gaps)) == 1:
+        return 0.0
+    return math.sqrt(pvariance(gaps) / mean(gaps) ** 2)
 
 
 def affinity(feature: Feature, facts: list[Fact], _digits: int) -> Value:

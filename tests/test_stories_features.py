@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,50 @@ def test_gaps_are_days_between_events_in_the_order_of_their_times(story: Story) 
     view(story, "05T01:00:00", "a", at="03T12:00:00")
     world = story.run()
     assert (features(world)["last"], features(world)["mean"]) == (1.5, 2.0)
+
+
+VARIATION = 'kind = "gap"\nof = "variation"\nevents = ["Product Viewed"]'
+
+
+def varies(story: Story) -> Any:
+    return features(story.run()).get("varies")
+
+
+def as_told(value: float) -> Any:
+    """As profiles tell it, with six digits."""
+    return pytest.approx(value, abs=5e-7)
+
+
+def test_the_variation_of_gaps_is_their_deviation_by_their_mean(story: Story) -> None:
+    story.feature("varies", VARIATION)
+    view(story, "01T00:00:00", "a")
+    view(story, "02T00:00:00", "a")
+    assert varies(story) is None, "one gap does not vary"
+    view(story, "03T00:00:00", "a")
+    assert varies(story) == 0.0
+    view(story, "09T00:00:00", "a", at="03T00:00:00")
+    assert varies(story) == as_told(math.sqrt(2 / 9) / (2 / 3))
+    view(story, "10T00:00:00", "a")
+    assert varies(story) == as_told(math.sqrt(51 / 4 - 81 / 16) / (9 / 4))
+
+
+def test_events_at_one_instant_do_not_vary(story: Story) -> None:
+    story.feature("varies", VARIATION)
+    for _ in range(3):
+        view(story, "01T00:00:00", "a")
+    assert varies(story) == 0.0
+
+
+def test_a_late_event_divides_a_gap_that_is_remembered(story: Story) -> None:
+    story.feature("varies", VARIATION)
+    for day in ("03", "04", "08"):
+        view(story, f"{day}T00:00:00", "a")
+    view(story, "08T01:00:00", "a", at="06T00:00:00")
+    assert varies(story) == as_told(math.sqrt(2 / 9) / (5 / 3))
+    view(story, "08T02:00:00", "a", at="03T12:00:00")
+    assert varies(story) == as_told(math.sqrt(2 / 9) / (5 / 3)), "passed over"
+    view(story, "08T03:00:00", "a", at="01T00:00:00")
+    assert varies(story) == as_told(math.sqrt(3 / 16) / (7 / 4)), "before the earliest"
 
 
 def test_a_ratio_by_nothing_is_missing(story: Story) -> None:

@@ -171,7 +171,10 @@ def number_of(random: Random) -> Table:
 
 
 def gap(random: Random) -> Table:
-    return {"of": random.choice(("last", "mean")), "events": some(random, PLAIN_EVENTS)}
+    return {
+        "of": random.choice(("last", "mean", "variation")),
+        "events": some(random, PLAIN_EVENTS),
+    }
 
 
 def cart(random: Random) -> Table:
