@@ -176,13 +176,22 @@ def _last(feature: Feature, seen: Seen, at_ms: Instants) -> Values:
 
 
 def _gap(feature: Feature, seen: Seen, at_ms: Instants) -> Values:
-    """Days between the last two, or any two on average."""
+    """Days between the last two, or any two on average, or how these vary."""
+    if feature.of == "variation":
+        return _of_last(seen, at_ms, 3, lambda last: _variation(seen.at_ms // 1000, last))
 
     def days(last: NDArray[np.int64]) -> Values:
         gaps = 1 if feature.of == "last" else np.maximum(last, 1)
         return np.asarray((seen.at_ms[last] - seen.at_ms[last - gaps]) / DAY_MS / gaps)
 
     return _of_last(seen, at_ms, 2, days)
+
+
+def _variation(seconds: NDArray[np.int64], last: NDArray[np.int64]) -> Values:
+    """The deviation of the gaps up to each by their mean; 0 where all are at one instant."""
+    squares = np.cumsum(np.diff(seconds, prepend=seconds[:1]) ** 2)
+    span = seconds[last] - seconds[0]
+    return np.asarray(np.sqrt(last * squares[last] - span**2) / np.maximum(span, 1))
 
 
 def _of_last(

@@ -81,6 +81,21 @@ def test_features_are_recounted_from_what_was_strictly_before_the_instant() -> N
     }
 
 
+def test_gaps_vary_by_their_deviation_and_equal_ones_not_at_all() -> None:
+    varied = tuple(
+        replace(feature, of="variation") if feature.kind == "gap" else feature
+        for feature in CONFIG.features
+    )
+    wanted = [MODEL.features[FEATURES.index("usual_gap_days")]]
+    instants = (np.array([40, 41, 101]) * DAY_MS).astype(np.int64)
+    found = features_at(ADA, replace(CONFIG, features=varied), wanted, instants)[:, 0]
+    expected = [np.nan, 0.5, np.std([10, 30, 60]) / np.mean([10, 30, 60])]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    steady = customer(facts([1, 8, 15, 22], [5.0] * 4, [1.0] * 4), facts([], [], []))
+    (told,) = features_at(steady, replace(CONFIG, features=varied), wanted, instants[2:])
+    assert told[0] == 0.0
+
+
 def test_features_are_as_coarse_as_the_engines() -> None:
     assert named_at(ONCE, 30.4)["days_since_order"] == 29.0
     assert named_at(ONCE, 30.5)["days_since_order"] == 30.0

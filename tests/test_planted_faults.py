@@ -92,6 +92,13 @@ PROFILES = (
         caught_by=FEATURES + "a_refund_is_negative_at_its_own_time",
     ),
     Fault(
+        name="a late event adds a gap and divides none",
+        module="state/rolling.py",
+        sound=" + (latest - second) ** 2 - (latest - before) ** 2",
+        broken="",
+        caught_by=FEATURES + "a_late_event_divides_a_gap_that_is_remembered",
+    ),
+    Fault(
         name="a late item fills a cart that was emptied since",
         module="flows/carts.py",
         sound="if at_ms < _emptied_at(memory, plan, slot, key):",
@@ -280,6 +287,23 @@ LEARNING = (
     ),
 )
 
+MODELS = (
+    Fault(
+        name="a version is put in force with other weights than it has",
+        module="flows/versions.py",
+        sound="table = np.column_stack((scorer.means, scorer.scales, scorer.weights))",
+        broken="table = np.column_stack((scorer.means, scorer.scales, scorer.weights * 1.0001))",
+        caught_by="tests/test_proving.py::test_what_a_learner_publishes_scores_as_river_does",
+    ),
+    Fault(
+        name="the numbers of a version are read back by half",
+        module="flows/learn_sealed.py",
+        sound='return np.frombuffer(data, "<f8").astype(np.float64).reshape(shape)',
+        broken='return np.frombuffer(data, "<f8").astype(np.float32).astype(float).reshape(shape)',
+        caught_by="tests/test_proving.py::test_what_a_learner_publishes_scores_as_river_does",
+    ),
+)
+
 STORES = (
     Fault(
         name="a commit on another checkpoint is taken",
@@ -299,7 +323,7 @@ STORES = (
     ),
 )
 
-FAULTS = (*TIME, *PROFILES, *TAGS_AND_JOURNEYS, *NOT_SENT, *LEARNING, *STORES)
+FAULTS = (*TIME, *PROFILES, *TAGS_AND_JOURNEYS, *NOT_SENT, *LEARNING, *MODELS, *STORES)
 
 
 def test_without_a_fault_all_these_tests_pass(tmp_path: Path) -> None:

@@ -139,6 +139,8 @@ def test_features_are_told_with_their_units() -> None:
     }
     for (name, value), expected in words.items():
         assert in_words(CONFIG, FEATURES[name], value) == expected
+    varies = replace(FEATURES["usual_gap_days"], of="variation")
+    assert in_words(CONFIG, varies, 0.5) == "0.5"
     yen = replace(CONFIG, shop=replace(CONFIG.shop, currency="JPY"))
     assert in_words(yen, FEATURES["spend_365d"], 1200.0) == "1,200 JPY"
 
