@@ -26,7 +26,7 @@ from tests.test_engine_against_oracle import FEW, SEEDS, SOME, left_behind
 from tests.world_versions import told_of
 from tests.worlds import GivenModels, make_model_world, with_versions
 
-PLANTED = (4, 50, 106, 114, 119)
+PLANTED = (4, 50, 114, 119, 127)
 """Worlds that show what test_planted_faults.py plants."""
 
 SLACK = 2e-6

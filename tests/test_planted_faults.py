@@ -269,7 +269,7 @@ LEARNING = (
         module="flows/propensity.py",
         sound="return int(today if today > now_ms else today + DAY_MS)",
         broken="return NEVER",
-        caught_by=RECOUNT + "[106]",
+        caught_by=RECOUNT + "[127]",
     ),
     Fault(
         name="an event is no look",
