@@ -20,9 +20,9 @@ from tests.chaos.verdict import Verdict
 from tests.chaos.world import World
 from tests.servers import kafka_server, redis_server
 
-COLUMNS = ("times", "seconds", "records", "users", "triggers", "withheld")
+COLUMNS = ("times", "seconds", "records", "users", "triggers", "withheld", "examples", "versions")
 JUDGED = ("lost", "twice", "foreign", "out_of_order", "sent_late", "rows_differing")
-QUICK = ("killed", "reply", "poison")
+QUICK = ("killed", "learner", "model", "reply", "poison")
 SLOW = 4
 """Kinds that do not begin like this take longer: they are done so many times less."""
 
@@ -71,7 +71,7 @@ def line_of(name: str, times: int, seconds: float, found: Verdict) -> str:
     """A line of the table."""
     others = {what: count for what, count in found.wrong().items() if what not in JUDGED}
     numbers = [times, round(seconds), found.records, found.users]
-    numbers += [found.triggers, found.withheld]
+    numbers += [found.triggers, found.withheld, found.examples, found.versions]
     numbers += [int(getattr(found, column)) for column in JUDGED]
     rest = " ".join(f"{what}={count}" for what, count in others.items()) or "-"
     return f"| {name} | {' | '.join(f'{number:,}' for number in numbers)} | {rest} |"

@@ -11,7 +11,7 @@ from itertools import cycle, islice
 from random import Random
 
 from tests.chaos.nursery import Engine, is_alive
-from tests.chaos.world import PARTITIONS, World, until
+from tests.chaos.world import ALONE, PARTITIONS, World, until
 
 REACHED_SECONDS_MAX = 60.0
 LEASE_SECONDS = 3.2
@@ -20,6 +20,7 @@ LATER_MS = 40
 """After so long what a dying process had handed to its clients is on its way."""
 
 PROCESSES = 2
+OF_SEVERAL = ("--processes", f"{PROCESSES}", ALONE)
 
 
 def killed_at(names: Sequence[str], world: World, random: Random, times: int) -> int:
@@ -29,7 +30,7 @@ def killed_at(names: Sequence[str], world: World, random: Random, times: int) ->
     random.shuffle(deaths)
     shares = [[(name, random.randrange(3)) for name in deaths[lane::PARTITIONS]] for lane in lanes]
     world.clear()
-    with ThreadPoolExecutor(PARTITIONS) as pool:
+    with world.learning(), ThreadPoolExecutor(PARTITIONS) as pool:
         for done in [pool.submit(_die_at, world, lane, shares[lane]) for lane in lanes]:
             done.result()
     return len(deaths)
@@ -52,7 +53,7 @@ def killed(world: World, random: Random, times: int) -> int:
     lanes = range(PARTITIONS)
     lives = [[random.uniform(0.1, 2.5) for _ in range(lane, times, PARTITIONS)] for lane in lanes]
     world.clear()
-    with ThreadPoolExecutor(PARTITIONS) as pool:
+    with world.learning(), ThreadPoolExecutor(PARTITIONS) as pool:
         for done in [pool.submit(_live_for, world, lane, lives[lane]) for lane in lanes]:
             done.result()
     return times
@@ -112,12 +113,12 @@ def zombies(world: World, random: Random, times: int) -> int:
 def processes(world: World, random: Random, times: int) -> int:
     """Two processes share the partitions; one of them is killed, or who watches over them ends."""
     ends = cycle((_kill_one_of, World.stop, _kill_one_of, _orphan))
-    watching = world.start_and_wait("--processes", f"{PROCESSES}")
+    watching = world.start_and_wait(*OF_SEVERAL)
     for end in islice(ends, times):
         time.sleep(random.uniform(0.0, 2.0))
         end(world, watching)
         if watching.code() is not None:
-            watching = world.start_and_wait("--processes", f"{PROCESSES}")
+            watching = world.start_and_wait(*OF_SEVERAL)
     world.stop(watching)
     return times
 

@@ -9,6 +9,13 @@ from random import Random
 from connectors.failpoints import FAILPOINTS
 from tests.chaos.changes import reconfigured
 from tests.chaos.deaths import killed, killed_at, outages, processes, rivals, zombies
+from tests.chaos.learners import (
+    learner_and_engine_killed,
+    learner_frozen,
+    learner_killed,
+    version_unreadable,
+    versions_while_killed,
+)
 from tests.chaos.losses import (
     broker,
     redis,
@@ -62,6 +69,11 @@ def kinds() -> dict[str, Act]:
         "rival, one killed": rivals,
         "frozen, then woken": zombies,
         "two processes": processes,
+        "learner killed": learner_killed,
+        "learner and engine killed": learner_and_engine_killed,
+        "learner frozen, then woken": learner_frozen,
+        "model versions while killed": versions_while_killed,
+        "version unreadable": version_unreadable,
         "Redis killed": partial(server_killed, redis, A_MOMENT),
         "Redis frozen": partial(server_frozen, redis, A_WHILE),
         "Redis rolled back, running": partial(redis_rolled_back, running=True),

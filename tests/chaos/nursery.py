@@ -197,9 +197,11 @@ def warm_up() -> None:
     """Import what an engine needs, and have its compiled code at hand."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     importlib.import_module("flows.run")
+    importlib.import_module("flows.run_learner")
     from flows import warming
 
     warming.warm_up()
+    warming.warm_up_learning()
 
 
 if __name__ == "__main__":

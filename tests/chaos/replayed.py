@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -17,6 +18,8 @@ from connectors.kafka_reader import KafkaReader
 from connectors.kafka_settings import KafkaSettings
 from connectors.log import SUPPRESSED_TOPIC, ControlRecord, OutboxEntry, Polled
 from flows.live_apply import Applier
+from flows.model_records import ModelRecordError, record_of
+from flows.model_versions import ModelVersions
 from flows.partition import Engine
 from tests.kafka_topics import poll_until_idle
 
@@ -29,7 +32,8 @@ class Expected(Struct, frozen=True, kw_only=True):
 
     triggers: in order of place, without those that the log says were withheld. withheld: their ids,
     as the log has them; unknown: those of triggers that were never decided. side: messages by
-    topic. audiences: users by tag, of each tag that any of the log's configs has.
+    topic. audiences: users by tag, of each tag that any of the log's configs has. configs: those
+    that were in force, the first one first.
     """
 
     triggers: list[bytes]
@@ -40,6 +44,7 @@ class Expected(Struct, frozen=True, kw_only=True):
     audiences: dict[str, set[bytes]]
     pending: int
     next_offset: int
+    configs: list[Config]
 
 
 class Identified(Struct):
@@ -53,13 +58,14 @@ _identified = msgspec.json.Decoder(Identified)
 
 def replayed(
     config: Config,
-    polls: Iterable[Polled],
+    polls: Sequence[Polled],
     partition: int,
     partitions: int,
 ) -> Expected:
     """A partition of the very log, with its offsets, times and ticks, through a new engine."""
     engine = Engine(config, partition=partition)
-    applier = Applier(config, engine, partition=partition, partitions=partitions)
+    knowing = ModelVersions(partial(rolled_back, versions_in(polls)))
+    applier = Applier(config, engine, knowing, partition=partition, partitions=partitions)
     configs = [config]
     next_offset = 0
     entries: dict[str, OutboxEntry] = {}
@@ -86,7 +92,14 @@ def replayed(
         audiences=audiences_of(applier.engine, configs),
         pending=sum(one.pending for one in applier.engine.counters.journeys.values()),
         next_offset=next_offset,
+        configs=configs,
     )
+
+
+def rolled_back(versions: Sequence[ControlRecord], error: ModelRecordError) -> bool:
+    """Whether a rollback of its model is behind a version that cannot be read."""
+    behind = [record_of(one.value) for one in versions if one.offset > error.offset]
+    return any(one is not None and one.rollback and one.model == error.model for one in behind)
 
 
 def audiences_of(engine: Engine, configs: Sequence[Config]) -> dict[str, set[bytes]]:
@@ -97,19 +110,49 @@ def audiences_of(engine: Engine, configs: Sequence[Config]) -> dict[str, set[byt
     return held
 
 
-def recorded(
-    settings: KafkaSettings, partition: int, without: Collection[int] = ()
-) -> Iterator[Polled]:
+def versions_in(log: Sequence[Polled]) -> list[ControlRecord]:
+    """The records of models in a partition."""
+    pieces = [piece for polled in log for piece in polled.pieces]
+    return [one for one in pieces if isinstance(one, ControlRecord) and one.kind == "model"]
+
+
+def behind(log: Sequence[Polled], next_offset: int) -> int:
+    """How many records were not applied that say more than that time has passed.
+
+    A learner may publish behind who has been stopped.
+    """
+    pieces = [piece for polled in log for piece in polled.pieces]
+    return sum(
+        int(np.count_nonzero(np.asarray(piece.offset) >= next_offset))
+        for piece in pieces
+        if not isinstance(piece, ControlRecord) or piece.kind not in ("tick", "model")
+    )
+
+
+def up_to(log: Sequence[Polled], next_offset: int) -> list[Polled]:
+    """What of a partition's log was applied."""
+    beyond = np.arange(next_offset, log[-1].next_offset)
+    return [
+        replace(without(polled, beyond), next_offset=min(polled.next_offset, next_offset))
+        for polled in log
+    ]
+
+
+def recorded(settings: KafkaSettings, partition: int, but: Collection[int] = ()) -> list[Polled]:
     """All that is in a partition of the log, but for the records at some offsets."""
-    left_out = np.array(sorted(without), np.int64)
+    left_out = np.array(sorted(but), np.int64)
     reader = KafkaReader(settings, partition, 0)
     try:
         polls = poll_until_idle(reader, REPLAY_RECORDS)
     finally:
         reader.close()
-    for polled in polls:
-        pieces = [part for piece in polled.pieces for part in remaining(piece, left_out)]
-        yield replace(polled, pieces=pieces)
+    return [without(polled, left_out) for polled in polls]
+
+
+def without(polled: Polled, left_out: NDArray[np.int64]) -> Polled:
+    """A poll without the records at some offsets."""
+    pieces = [part for piece in polled.pieces for part in remaining(piece, left_out)]
+    return replace(polled, pieces=pieces)
 
 
 def remaining(

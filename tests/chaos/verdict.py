@@ -14,6 +14,7 @@ from config.schema import Config
 from connectors.kafka_settings import KafkaSettings
 from connectors.log import (
     DEAD_LETTERS_TOPIC,
+    EXAMPLES_TOPIC,
     GOALS_TOPIC,
     SUPPRESSED_TOPIC,
     TAGS_TOPIC,
@@ -22,7 +23,9 @@ from connectors.log import (
 from state.redis_reading import RedisReader
 from state.redis_settings import RedisSettings
 from state.redis_store import RedisStore
-from tests.chaos.replayed import Expected, recorded, replayed
+from state.store import Snapshot
+from tests.chaos.learned import judged_learning, saved_in
+from tests.chaos.replayed import Expected, behind, recorded, replayed, up_to, versions_in
 from tests.chaos.topics import Contents, Record, contents
 
 SIDE_TOPICS = (SUPPRESSED_TOPIC, GOALS_TOPIC, TAGS_TOPIC)
@@ -52,7 +55,7 @@ _expiring = msgspec.json.Decoder(Expiring)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """Sums over all partitions; all but the first four should be 0.
+    """Sums over all partitions; all but the first six should be 0.
 
     lost, twice, foreign, out_of_order: of the triggers that consumers of committed records see, and
     of those that the log says were withheld.
@@ -60,13 +63,16 @@ class Verdict(Struct, frozen=True, kw_only=True):
     unreadable: users without the readable one.
     side_missing, side_foreign: messages that are delivered at least once. letters_missing,
     letters_foreign: dead letters, by position and reason. waiting: triggers still in an outbox.
-    behind: records that were not applied.
+    behind: records that were not applied, but for ticks and versions. examples: that were learned;
+    versions: of models, that were published; the rest is as in `judged_learning`.
     """
 
     records: int = 0
     triggers: int = 0
     withheld: int = 0
     users: int = 0
+    examples: int = 0
+    versions: int = 0
     lost: int = 0
     twice: int = 0
     foreign: int = 0
@@ -81,12 +87,19 @@ class Verdict(Struct, frozen=True, kw_only=True):
     letters_foreign: int = 0
     waiting: int = 0
     behind: int = 0
+    examples_missing: int = 0
+    examples_foreign: int = 0
+    places_differing: int = 0
+    models_differing: int = 0
+    versions_foreign: int = 0
+    versions_back: int = 0
+    versions_uneven: int = 0
 
     def wrong(self) -> dict[str, int]:
         """What is not 0 and should be."""
         return {
             name: count
-            for name in self.__struct_fields__[4:]
+            for name in self.__struct_fields__[6:]
             if (count := int(getattr(self, name)))
         }
 
@@ -104,9 +117,11 @@ def verdict(
     not have changed anything. Of a log without poison it knows the dead letters.
     """
     offsets = [{offset for at, offset in poison if at == number} for number in range(partitions)]
+    snapshots = [stored(redis, number, partitions) for number in range(partitions)]
+    logs = [recorded(kafka, number, offsets[number]) for number in range(partitions)]
     expected = [
-        replayed(config, recorded(kafka, number, offsets[number]), number, partitions)
-        for number in range(partitions)
+        replayed(config, up_to(log, snapshot.checkpoint.next_offset), number, partitions)
+        for number, (log, snapshot) in enumerate(zip(logs, snapshots, strict=True))
     ]
     pending = [one.pending for one in expected]
     assert not any(pending), f"the log ends before its last stage is due: {pending}"
@@ -116,8 +131,14 @@ def verdict(
         counts.update(judged_triggers(one.triggers, values(found[TRIGGERS_TOPIC, number])))
         counts.update(judged_times(found[TRIGGERS_TOPIC, number]))
         counts.update(judged_withheld(one))
-        counts.update(judged_profiles(one, redis, number, partitions))
+        counts.update(judged_profiles(one, redis, snapshots[number]))
+        counts["behind"] += behind(logs[number], one.next_offset)
     counts.update(judged_side(expected, found, partitions))
+    examples = values(contents(kafka, (EXAMPLES_TOPIC,), 1)[EXAMPLES_TOPIC, 0])
+    counts.update(judged_examples(expected, examples))
+    configs = list({one.version: one for some in expected for one in some.configs}.values())
+    published = [versions_in(log) for log in logs]
+    counts.update(judged_learning(configs, saved_in(redis), examples, published))
     counts.update(judged_letters(expected, found, poison, partitions))
     counts["holders_differing"] = judged_audiences(expected, redis)
     return Verdict(**counts)
@@ -164,14 +185,17 @@ def judged_withheld(expected: Expected) -> dict[str, int]:
     }
 
 
-def judged_profiles(
-    expected: Expected, redis: RedisSettings, partition: int, partitions: int
-) -> dict[str, int]:
-    """A partition's rows in Redis; raises `StoreError` where a commit is torn."""
+def stored(redis: RedisSettings, partition: int, partitions: int) -> Snapshot:
+    """What is stored of a partition; raises `StoreError` where a commit is torn."""
     store = RedisStore(redis, partitions=partitions)
     snapshot = store.load(partition)
     store.close()
     assert snapshot is not None, "nothing was ever committed"
+    return snapshot
+
+
+def judged_profiles(expected: Expected, redis: RedisSettings, snapshot: Snapshot) -> dict[str, int]:
+    """A partition's rows in Redis."""
     rows = dict(snapshot.rows)
     reader = RedisReader(redis)
     readable = list(reader.profiles(list(rows)))
@@ -183,7 +207,15 @@ def judged_profiles(
         "rows_differing": len(differing),
         "unreadable": readable.count(None),
         "waiting": len(snapshot.outbox),
-        "behind": expected.next_offset - snapshot.checkpoint.next_offset,
+    }
+
+
+def judged_examples(expected: Sequence[Expected], sent: Sequence[bytes]) -> dict[str, int]:
+    """Examples, which are delivered at least once."""
+    wanted = {value for one in expected for value in one.side.get(EXAMPLES_TOPIC, ())}
+    return {
+        "examples_missing": len(wanted - {*sent}),
+        "examples_foreign": len({*sent} - wanted),
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from operator import ge
 from pathlib import Path
 from threading import Event, Thread
@@ -14,13 +15,17 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from config.load import load
+from connectors.kafka import KafkaBroker
 from connectors.kafka_settings import KafkaSettings
 from connectors.log import LOG_TOPIC
-from state.keys import partition_keys
+from flows.learning import load_saved
+from state.keys import learner_keys, partition_keys
+from state.learner_store import RedisLearnerStore
 from state.redis_client import connect
 from state.redis_reading import RedisReader
 from state.redis_settings import redis_settings
 from state.store import Checkpoint, StoreError
+from tests.chaos.history import append_past
 from tests.chaos.nursery import Engine, Nursery
 from tests.chaos.traffic import (
     FLUSH_SECONDS,
@@ -41,6 +46,7 @@ USERS = 8_000
 
 SETTLE_SECONDS_MAX = 90.0
 STOP_SECONDS_MAX = 20.0
+ALONE = "--no-learner"
 LOOK_SECONDS = 0.05
 
 
@@ -56,6 +62,7 @@ class World:
     """
 
     def __init__(self, broker: Server, redis: Server, nursery: Nursery, folder: Path) -> None:
+        """Its log begins hours ago; the broker is started anew for it."""
         self.broker = broker
         self.redis = redis
         self.prefix = f"chaos-{uuid4().hex[:12]}"
@@ -66,7 +73,9 @@ class World:
         self.config = folder / f"{self.prefix}-config"
         self.configure()
         self.poison: dict[tuple[int, int], str] = {}
+        append_past(broker, self.kafka, PARTITIONS)
         self._settings = redis_settings(self.redis_url)
+        self._learner_store = RedisLearnerStore(self._settings)
         self._nursery = nursery
         self._running: Engine | None = None
 
@@ -79,20 +88,38 @@ class World:
         write_quick_config(self.config, ttl)
 
     def start(self, *options: str, failpoint: str = "") -> Engine:
-        """Start an engine, `beckon run`, for all partitions if no option says otherwise."""
-        arguments = ["run", *self._kafka_options(), "--redis", self.redis_url, "--no-learner"]
+        """Start an engine, `beckon run`, for all partitions if no option says otherwise.
+
+        A learner is beside it, as users have it, if no option says otherwise.
+        """
+        arguments = ["run", *self._kafka_options(), "--redis", self.redis_url]
         arguments += ["--config", str(self.config), "--metrics", "off", *options]
         return self._nursery.start(arguments, self.log, failpoint)
 
     def start_lane(self, partition: int, failpoint: str = "") -> Engine:
         """Start an engine for one partition."""
-        share = ("--processes", str(PARTITIONS), "--index", str(partition))
+        share = ("--processes", str(PARTITIONS), "--index", str(partition), ALONE)
         return self.start(*share, failpoint=failpoint)
 
-    def running(self) -> Engine:
+    def start_learner(self) -> Engine:
+        """Start a learner, `beckon learn`."""
+        arguments = ["learn", *self._kafka_options(), "--redis", self.redis_url, "--metrics", "off"]
+        return self._nursery.start(arguments, self.log)
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """A learner runs during the block, in a process of its own."""
+        learner = self.start_learner()
+        try:
+            yield
+        finally:
+            learner.kill()
+            self.expire_learners_lease()
+
+    def running(self, *options: str) -> Engine:
         """The engine that has all partitions: one that runs, or a new one."""
         if self._running is None or self._running.code() is not None:
-            self._running = self.start_and_wait()
+            self._running = self.start_and_wait(*options)
         return self._running
 
     def clear(self) -> None:
@@ -120,15 +147,28 @@ class World:
         arguments = ["config", "push", str(folder), *self._kafka_options()]
         return self._nursery.start(arguments, self.log)
 
+    def start_rollback(self, model: str) -> Engine:
+        """Start to put an older version of a model in force, `beckon models rollback`."""
+        arguments = ["models", "rollback", model, *self._kafka_options(), "--redis", self.redis_url]
+        return self._nursery.start(arguments, self.log)
+
+    def let_publish(self, model: str) -> None:
+        """Have a model's learner publish again, `beckon models resume`."""
+        arguments = ["models", "resume", model, "--redis", self.redis_url]
+        self.wait_for_end(self._nursery.start(arguments, self.log))
+
     def expire_leases(self, *partitions: int) -> None:
         """What would come about within three seconds of an engine's death."""
-        client = connect(self._settings)
-        for partition in partitions or range(PARTITIONS):
-            client.execute_command("DEL", partition_keys(self.prefix, partition).lease)
-        client.close()
+        leases = [partition_keys(self.prefix, one).lease for one in partitions or range(PARTITIONS)]
+        self._delete(leases)
+
+    def expire_learners_lease(self) -> None:
+        """The same of a learner."""
+        self._delete([learner_keys(self.prefix).lease])
 
     def finish(self) -> Verdict:
         """Let an engine come to the end of the log and of its timers, stop it, and judge."""
+        self.clear()
         engine = self.running()
         self.wait_until_settled(engine)
         self.stop(engine)
@@ -146,16 +186,22 @@ class World:
         assert code == 0, f"it ended with {code}:\n{self.tail()}"
 
     def wait_until_settled(self, engine: Engine) -> None:
-        """Until neither log nor commits move for as long as a stage waits."""
-        give_up_at = time.monotonic() + SETTLE_SECONDS_MAX
-        settled_at, before = time.monotonic(), None
-        while time.monotonic() - settled_at < LAST_STAGE_SECONDS + 1.5:
-            assert time.monotonic() < give_up_at, f"it does not come to rest:\n{self.tail()}"
-            assert engine.code() is None, f"it ended:\n{self.tail()}"
-            now = [*self.log_ends(), *(one.next_offset for one in self._checkpoints())]
-            if now != before:
-                settled_at, before = time.monotonic(), now
-            time.sleep(LOOK_SECONDS)
+        """Until all stages were due, and all that was in the log by then is applied and learned.
+
+        The log goes on, as examples close all the time: what is appended for them is ticks.
+        """
+        time.sleep(LAST_STAGE_SECONDS)
+        self.wait_until_on()
+        time.sleep(LAST_STAGE_SECONDS + 1.5)
+        self.wait_until_on()
+        end = KafkaBroker(self.kafka).examples_span()[1]
+        learned = partial(self._has_learned, end)
+        assert until(learned, SETTLE_SECONDS_MAX), f"it does not learn:\n{self.tail()}"
+        assert engine.code() is None, f"it ended:\n{self.tail()}"
+
+    def _has_learned(self, offset: int) -> bool:
+        value = self._learner_store.load()
+        return value is not None and load_saved(value).next_offset >= offset
 
     def wait_until_on(self) -> None:
         """Until what is in the log now was applied and committed, while more arrives."""
@@ -166,6 +212,17 @@ class World:
             return len(offsets) == PARTITIONS and all(map(ge, offsets, ends))
 
         assert until(is_on, SETTLE_SECONDS_MAX), f"it does not go on:\n{self.tail()}"
+
+    def wait_for_versions(self, models: Sequence[str]) -> None:
+        """Until scores of these models are made with versions."""
+
+        reader = RedisReader(self._settings)
+
+        def are_in_force() -> bool:
+            return all(set(models) <= set(reader.models(one)) for one in range(PARTITIONS))
+
+        assert until(are_in_force, SETTLE_SECONDS_MAX), f"nothing is published:\n{self.tail()}"
+        reader.close()
 
     def log_ends(self) -> list[int]:
         """The next offset of each partition of the log; a new broker is waited for."""
@@ -208,6 +265,11 @@ class World:
 
     def _kafka_options(self) -> tuple[str, ...]:
         return ("--kafka", f"kafka://{self.kafka.servers}", "--prefix", self.prefix)
+
+    def _delete(self, keys: Sequence[bytes]) -> None:
+        client = connect(self._settings)
+        client.execute_command("DEL", *keys)
+        client.close()
 
     def _checkpoints(self) -> list[Checkpoint]:
         """Fewer than partitions before each had its first commit."""

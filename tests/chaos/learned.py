@@ -1,0 +1,126 @@
+"""What should have come of a topic of examples: learned in one go, without an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+
+from config.schema import Config
+from connectors.log import EXAMPLES_TOPIC, ControlRecord
+from connectors.memory_broker import MemoryBroker
+from flows.learning import Learning, SavedLearning, definition, load_saved
+from flows.model_records import ModelRecordError, model_of, record_of, version_name
+from state.learner_store import RedisLearnerStore
+from state.redis_settings import RedisSettings
+
+POLL_EXAMPLES = 32
+"""So few that no version that a learner could publish is passed over."""
+
+Published = list[tuple[str, str]]
+"""(model, version) of each that a learner has put into a partition of the log, in its order."""
+
+
+class Uninterrupted(Struct, frozen=True, kw_only=True):
+    """The versions that a learner had, by model in order of time, and its end."""
+
+    versions: dict[str, list[str]]
+    saved: SavedLearning
+
+
+def saved_in(redis: RedisSettings) -> SavedLearning:
+    """What the learner has saved."""
+    store = RedisLearnerStore(redis)
+    value = store.load()
+    store.close()
+    assert value is not None, "nothing was ever learned"
+    return load_saved(value)
+
+
+def uninterrupted(config: Config, examples: Sequence[bytes], partitions: int) -> Uninterrupted:
+    """One learner, from the first example to the last."""
+    topic = MemoryBroker(partitions)
+    topic.topics[EXAMPLES_TOPIC] = [(None, example) for example in examples]
+    reader = topic.examples(0)
+    learning = Learning(config, partitions)
+    versions: dict[str, list[str]] = {name: [] for name in learning.names}
+    while learning.next_offset < len(examples):
+        learning.take(reader.poll(POLL_EXAMPLES))
+        for model, version in list(learning.unpublished()):
+            versions[model].append(version_name(version))
+            learning.note_published(model, version)
+    return Uninterrupted(versions=versions, saved=load_saved(learning.save()))
+
+
+def judged_learning(
+    configs: Sequence[Config],
+    saved: SavedLearning,
+    examples: Sequence[bytes],
+    logs: Sequence[Sequence[ControlRecord]],
+) -> dict[str, int]:
+    """The learner's end, and the versions in each partition of the log, against such a learner.
+
+    Models are left out whose examples or terms another config has made others: a learner is told of
+    it by the clock. places_differing, models_differing: of what was learned. versions_foreign: that
+    no such learner has had; versions_back: that came behind a newer one; versions_uneven: whose
+    last in a partition is not the last of all.
+    """
+    wanted = uninterrupted(configs[0], examples[: saved.next_offset], len(logs))
+    kept = kept_models(configs)
+    learned = {one.name: one.learner for one in saved.models if one.name in kept}
+    right = {one.name: one.learner for one in wanted.saved.models if one.name in kept}
+    published = [[one for one in published_in(log) if one[0] in kept] for log in logs]
+    versions = {name: had for name, had in wanted.versions.items() if name in kept}
+    noted = [(one.name, one.published) for one in saved.models if one.name in kept]
+    return {
+        "examples": saved.next_offset,
+        "versions": len({one for some in published for one in some}),
+        "places_differing": len(saved.places.items() ^ wanted.saved.places.items()),
+        "models_differing": sum(learned.get(name) != value for name, value in right.items()),
+        "versions_foreign": sum(
+            version not in versions[model] for some in published for model, version in some
+        ),
+        "versions_back": sum(
+            one > other
+            for some in published
+            for model, had in versions.items()
+            for one, other in pairwise(order_of(model, some, had))
+        ),
+        "versions_uneven": sum(
+            dict(some).get(name, "") != version for some in published for name, version in noted
+        ),
+    }
+
+
+def kept_models(configs: Sequence[Config]) -> set[str]:
+    """The models that all configs have, as they are in the first."""
+    found = [
+        {(model.name, definition(config, model)) for model in config.models if not model.complement}
+        for config in configs
+    ]
+    return {name for name, _ in set.intersection(*found)}
+
+
+def published_in(log: Sequence[ControlRecord]) -> Published:
+    """What learners published, among the versions of a partition: no rollback, none broken."""
+    found = []
+    for one in log:
+        record = record_of(one.value)
+        if record is not None and not record.rollback and is_whole(one):
+            found.append((record.model, record.version))
+    return found
+
+
+def is_whole(record: ControlRecord) -> bool:
+    """Whether a version can be read."""
+    try:
+        model_of(record.value, record.offset)
+    except ModelRecordError:
+        return False
+    return True
+
+
+def order_of(model: str, published: Published, had: Sequence[str]) -> Iterator[int]:
+    """The numbers of a model's published versions in the order in which a learner had them."""
+    return (had.index(version) for name, version in published if name == model and version in had)
