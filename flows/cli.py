@@ -198,6 +198,9 @@ def simulate(out: str, truth: str | None, **chosen: Any) -> None:
     callback=instant,
     help="End the log before this log time (ISO 8601).",
 )
+@click.option(
+    "--learn", "learns", is_flag=True, help="In a range of the log, too, have models learn."
+)
 @click.option("--drain", is_flag=True, help="At the end decide all that is pending, however far.")
 @click.option(
     "--batch", "batch_size", type=click.IntRange(1, 1_000_000), default=20_000, show_default=True
@@ -212,7 +215,8 @@ def replay(config_directory: Path | None, as_json: bool, **given: Any) -> int:
     standard output. Several files are one log.
 
     Or a range of the live log, kafka://HOST:PORT/beckon.events?from=TIME&to=TIME: without from= all
-    of it, without to= up to now. Without --config the configs in the log are in force.
+    of it, without to= up to now. Without --config the configs in the log are in force. Models score
+    there by the versions in the log; with --learn they learn on the way, as they do in files.
     """
     gc.disable()  # `run_replay` enables it: importing makes no garbage, and looking for it is slow
     from config.load import load
@@ -225,7 +229,7 @@ def replay(config_directory: Path | None, as_json: bool, **given: Any) -> int:
     if (ranged := range_options(given, config_directory, outputs)) is not None:
         summary = run_range_replay(ranged, start)
     else:
-        given = given | {"partitions": given["partitions"] or 1}
+        given = given | {"partitions": given["partitions"] or 1, "learns": True}
         given.pop("kafka_options")
         options = ReplayOptions(config=load(config_directory), outputs=outputs, **given)
         summary = run_replay(options, start)

@@ -65,6 +65,11 @@ def range_options(
             f"expected the log, {wanted.settings.topic(LOG_TOPIC)}, "
             f"got {wanted.settings.topic(wanted.topic)}"
         )
+    if given["learns"] and config_directory is None:
+        raise click.UsageError(
+            "expected --config DIR with --learn, which says what is learned, got none: the log may "
+            "have several"
+        )
     beginning = Beginning(
         wanted=wanted,
         config=without_live_from(load(config_directory)) if config_directory is not None else None,
@@ -76,6 +81,7 @@ def range_options(
         outputs=outputs,
         batch_size=given["batch_size"],
         drain=given["drain"],
+        learns=given["learns"],
     )
 
 

@@ -57,7 +57,7 @@ class Part(Struct, frozen=True, kw_only=True):
     """A partition of a range, with an engine that stands at its begin.
 
     config_record: of the log's config in force there, for the state; b"" where it has that.
-    versions: of models, as the state has them.
+    versions: of models, as the state has them. learner: what the state has of what was learned.
     """
 
     span: Span
@@ -65,6 +65,7 @@ class Part(Struct, frozen=True, kw_only=True):
     config: Config
     config_record: bytes
     versions: ModelVersions
+    learner: bytes = b""
 
 
 def parts_of(
@@ -118,7 +119,14 @@ def _resumed(beginning: Beginning, span: Span, snapshot: Snapshot) -> Part:
     tell_conversions(where, [engine.conversion])
     versions = ModelVersions(partial(_rolled_back, beginning, span.partition))
     versions.resume(snapshot.models, config, engine)
-    return Part(span=span, engine=engine, config=config, config_record=record, versions=versions)
+    return Part(
+        span=span,
+        engine=engine,
+        config=config,
+        config_record=record,
+        versions=versions,
+        learner=snapshot.learner,
+    )
 
 
 def _rolled_back(beginning: Beginning, partition: int, error: ModelRecordError) -> bool:

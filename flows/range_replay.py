@@ -1,32 +1,35 @@
 """Replay of a range of the live log: each partition by an engine of its own, as it was live.
 
-One partition follows the other; what they decide waits in temporary files until it can be put in
-one order.
+One partition follows the other, so that the profiles of one are in memory. Where models learn on
+the way they go together, hour by hour, for what closed in any of them is learned in one order. What
+they decide waits in temporary files until it can be put in one order.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext, suppress
-from functools import reduce
+from functools import partial
 from threading import Event
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from connectors.events import RawBatch
 from connectors.files import output
 from connectors.kafka_ranges import Span, pieces_in, spans_of
 from connectors.late import too_late, trigger_of
-from connectors.log import ControlRecord
+from connectors.log import ControlKind, ControlRecord
 from connectors.triggers import TRIGGER
-from flows.counters import Counters, joined
+from flows.counters import Counters
+from flows.feed import Feed, Piece, end_of, end_of_all, record_count
 from flows.lines import PROFILES, in_order, rendered
-from flows.live_apply import Applier, Step
-from flows.live_commit import Live
+from flows.live_apply import Step
+from flows.part_run import PartRun
+from flows.range_learning import RangeLearning
 from flows.range_parts import Beginning, Part, parts_of, tell_of_the_middle
+from flows.resuming import undo_half_commits
 from flows.spool import Spool, directory_of
 from flows.summary import Replayed
 from state.file_store import FileStore
@@ -36,16 +39,30 @@ from state.stored import stored_partitions
 WITHHELD_MAX = 2_000_000
 """Withheld triggers of a range: their ids are kept in memory, 130 bytes each."""
 
+LEARNING_PASSES_OVER: tuple[ControlKind, ...] = ("config", "model")
+
+TOGETHER_RECORDS_MIN = 500
+"""So many records of each partition are polled at once, where all of them are read together."""
+
 WITH_TRIGGERS = ("triggers", "decisions")
 
 
 class RangeOptions(Struct, frozen=True, kw_only=True):
-    """What to replay, and into what; see `flows.replay.ReplayOptions`."""
+    """What to replay, and into what; see `flows.replay.ReplayOptions`.
+
+    learns: the models of the config, which there must then be, learn on the way, and the log's own
+    versions are passed over.
+    """
 
     beginning: Beginning
     outputs: Mapping[str, str]
     batch_size: int
     drain: bool
+    learns: bool = False
+
+
+Polling = Callable[[Span, int], Iterator[list[Piece]]]
+"""Gives what is in a span, poll by poll, of so many records each."""
 
 
 class Identified(Struct):
@@ -75,18 +92,22 @@ def replay_range(options: RangeOptions, stop: Event, advance: Callable[[int], No
     if beginning.state is None or not stored_partitions(beginning.state):
         tell_of_the_middle(beginning.topic, spans)
     with _store(beginning, len(spans)) as store:
+        if options.learns and store is not None:
+            undo_half_commits(store, one_log=False)
         with ExitStack() as stack:
             paths = options.outputs
             files = {name: stack.enter_context(output(path)) for name, path in paths.items()}
             spools = {
-                name: stack.enter_context(closing(Spool(directory_of(path))))
+                name: stack.enter_context(closing(Spool(directory_of(path), len(spans))))
                 for name, path in paths.items()
             }
-            run = RangeRun(options, spools, partitions=len(spans))
-            for part in parts_of(beginning, spans, store):
-                run.replay(part, stop, advance)
-                if stop.is_set():
-                    break
+            polled = partial(polled_from, beginning)
+            run = RangeRun(options, spools, polled, partitions=len(spans))
+            parts = parts_of(beginning, spans, store)
+            if options.learns:
+                run.replay_together([*parts], stop, advance)
+            else:
+                run.replay_each(parts, stop, advance)
             if stop.is_set() and store is None:
                 raise KeyboardInterrupt
             for name, file in files.items():
@@ -97,58 +118,34 @@ def replay_range(options: RangeOptions, stop: Event, advance: Callable[[int], No
     return run.replayed(interrupted=stop.is_set())
 
 
+def polled_from(beginning: Beginning, span: Span, size: int) -> Iterator[list[Piece]]:
+    """What is in a span of the log."""
+    with closing(beginning.reader(span.partition, span.begin)) as reader:
+        yield from pieces_in(reader, span, size, beginning.pause)
+
+
 def _store(beginning: Beginning, partitions: int) -> closing[FileStore] | nullcontext[None]:
     if beginning.state is None:
         return nullcontext()
     return closing(FileStore(beginning.state, partitions=partitions))
 
 
-class PartRun:
-    """A partition on its way through its range."""
-
-    def __init__(self, part: Part, *, partitions: int, passes_over_configs: bool) -> None:
-        self.applier = Applier(
-            part.config,
-            part.engine,
-            part.versions,
-            partition=part.span.partition,
-            partitions=partitions,
-        )
-        self._passes_over_configs = passes_over_configs
-        self._config_to_store = part.config_record
-        self._earlier: list[Counters] = []
-
-    def steps(self, piece: RawBatch | ControlRecord) -> Iterator[Step]:
-        """Apply a piece, as its steps are asked for."""
-        if isinstance(piece, ControlRecord) and piece.kind == "config":
-            self._config_to_store = piece.value
-            if self._passes_over_configs:
-                piece = replace(piece, kind="tick")
-        engine = self.applier.engine
-        yield from self.applier.steps(piece)
-        if self.applier.engine is not engine:
-            self._earlier.append(engine.counters)
-
-    def commit(self) -> Commit:
-        """What has changed of the profiles, and the position."""
-        live = Live(config=self._config_to_store, models=self.applier.versions.taken())
-        return self.applier.engine.commit(live)
-
-    def counters(self) -> Counters:
-        """The sums of all configs that were in force."""
-        return reduce(joined, [*self._earlier, self.applier.engine.counters])
-
-
 class RangeRun:
-    """Replays partitions, one after the other, into spools."""
+    """Replays partitions into spools: one after the other, or together while models learn."""
 
     commits: list[Commit]
     """What each partition has to commit, where there is a state."""
 
     def __init__(
-        self, options: RangeOptions, spools: Mapping[str, Spool], *, partitions: int
+        self,
+        options: RangeOptions,
+        spools: Mapping[str, Spool],
+        polled: Polling,
+        *,
+        partitions: int,
     ) -> None:
         self.commits = []
+        self._polled = polled
         self._options = options
         self._beginning = options.beginning
         self._spools = spools
@@ -158,26 +155,39 @@ class RangeRun:
         self._dead_letters: Counter[str] = Counter()
         self._counters: list[Counters] = []
         self._checkpoints: list[Checkpoint] = []
+        self._learning: RangeLearning | None = None
 
-    def replay(self, part: Part, stop: Event, advance: Callable[[int], None]) -> None:
-        """Replay a partition, up to where it is once `stop` is set."""
-        run = PartRun(
-            part,
-            partitions=self._partitions,
-            passes_over_configs=self._beginning.config is not None,
-        )
-        for pieces in self._polled(part):
-            for piece in pieces:
-                self._note(piece)
-                self._take(run.steps(piece))
-            count = sum(map(record_count, pieces))
-            self._records += count
-            advance(count)
+    def replay_each(
+        self, parts: Iterable[Part], stop: Event, advance: Callable[[int], None]
+    ) -> None:
+        """Replay one partition after the other, up to where one is once `stop` is set."""
+        for part in parts:
+            self._replay(part, stop, advance)
             if stop.is_set():
                 break
-        else:
-            self._take(run.steps(end_of(part.span)))
-        self._finish(run, drain=self._options.drain and not stop.is_set())
+
+    def replay_together(
+        self, parts: Sequence[Part], stop: Event, advance: Callable[[int], None]
+    ) -> None:
+        """Replay all partitions, hour by hour, up to the hour in which `stop` is set."""
+        learning = self._learning = RangeLearning(self._beginning, parts)
+        size = max(self._options.batch_size // len(parts), TOGETHER_RECORDS_MIN)
+        runs = [self._part_run(part, LEARNING_PASSES_OVER) for part in parts]
+        feeds = [Feed(part, self._polled(part.span, size)) for part in parts]
+        while not stop.is_set():
+            hour_ms = learning.next_hour(feeds)
+            for run, feed in zip(runs, feeds, strict=True):
+                for piece in feed.before(hour_ms):
+                    advance(self._apply(run, piece))
+            until_ms = min(hour_ms, end_of_all(feeds))
+            for run, feed in zip(runs, feeds, strict=True):
+                self._take(run.partition, run.steps(feed.reached(until_ms)))
+            if until_ms < hour_ms:
+                break
+            learning.learn()
+        for run in runs:
+            self._finish(run, drain=self._options.drain and not stop.is_set())
+        self.commits = learning.commits(self.commits)
 
     def lines(self, name: str) -> Iterable[bytes]:
         """An output's lines in one order; triggers as they were sent."""
@@ -199,14 +209,32 @@ class RangeRun:
                 next_offset=sum(one.next_offset for one in checkpoints),
             ),
             interrupted=interrupted,
+            scores=self._learning.scores.figures() if self._learning is not None else {},
         )
 
-    def _polled(self, part: Part) -> Iterator[list[RawBatch | ControlRecord]]:
-        span = part.span
-        with closing(self._beginning.reader(span.partition, span.begin)) as reader:
-            yield from pieces_in(reader, span, self._options.batch_size, self._beginning.pause)
+    def _replay(self, part: Part, stop: Event, advance: Callable[[int], None]) -> None:
+        run = self._part_run(part, ("config",) if self._beginning.config is not None else ())
+        for pieces in self._polled(part.span, self._options.batch_size):
+            for piece in pieces:
+                advance(self._apply(run, piece))
+            if stop.is_set():
+                break
+        else:
+            self._take(run.partition, run.steps(end_of(part.span, part.span.proved_ms)))
+        self._finish(run, drain=self._options.drain and not stop.is_set())
 
-    def _note(self, piece: RawBatch | ControlRecord) -> None:
+    def _part_run(self, part: Part, passes_over: Container[ControlKind]) -> PartRun:
+        return PartRun(part, partitions=self._partitions, passes_over=passes_over)
+
+    def _apply(self, run: PartRun, piece: Piece) -> int:
+        """Apply a piece; returns how many records it is."""
+        self._note(piece)
+        self._take(run.partition, run.steps(piece))
+        count = record_count(piece)
+        self._records += count
+        return count
+
+    def _note(self, piece: Piece) -> None:
         """Remember which trigger a record says was not sent."""
         if not isinstance(piece, ControlRecord) or piece.kind != "withheld":
             return
@@ -218,35 +246,28 @@ class RangeRun:
                 "a range, got more; replay it in parts, with to= and --state"
             )
 
-    def _take(self, steps: Iterator[Step]) -> None:
+    def _take(self, partition: int, steps: Iterator[Step]) -> None:
         """Put what was decided into the spools, step by step."""
         for step in steps:
-            self._dead_letters.update(letter.reason for letter in step.dead_letters)
-            for name, spool in self._spools.items():
-                if name != PROFILES:
-                    spool.append(rendered(name, [step.batch], step.dead_letters))
+            if self._learning is not None:
+                self._learning.take(step.batch.closed())
+            self._spool(partition, step)
+
+    def _spool(self, partition: int, step: Step) -> None:
+        self._dead_letters.update(letter.reason for letter in step.dead_letters)
+        for name, spool in self._spools.items():
+            if name != PROFILES:
+                spool.append(partition, rendered(name, [step.batch], step.dead_letters))
 
     def _finish(self, run: PartRun, *, drain: bool) -> None:
         if self._beginning.state is not None:
             self.commits.append(run.commit())
         self._checkpoints.append(run.applier.engine.checkpoint)
         if drain:
-            self._take(iter([run.applier.drain()]))
+            self._spool(run.partition, run.applier.drain())
         if PROFILES in self._spools:
-            self._spools[PROFILES].append(run.applier.engine.profiles())
+            self._spools[PROFILES].append(run.partition, run.applier.engine.profiles())
         self._counters.append(run.counters())
-        for spool in self._spools.values():
-            spool.end_partition()
-
-
-def end_of(span: Span) -> ControlRecord:
-    """What a range's end tells: that it was reached and, as a tick does, what time has passed."""
-    return ControlRecord(kind="tick", offset=span.end - 1, log_ms=span.proved_ms, value=b"")
-
-
-def record_count(piece: RawBatch | ControlRecord) -> int:
-    """How many records a piece is."""
-    return 1 if isinstance(piece, ControlRecord) else len(piece.offset)
 
 
 def as_sent(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from config.schema import Config
+from connectors.triggers import instant_text
 from flows.inline_learning import InlineLearning
 from flows.learn_sealed import UnreadableModelError
 from flows.loading import load_engine, tell_conversions
@@ -57,35 +58,46 @@ def begin(config: Config, store: FileStore | None, partitions: int, *, learns: b
     first = snapshots[LEARNER_PARTITION]
     learning = None
     if learns and config.models:
-        learning = _learning(config, first, str(store))
+        learning = learning_of(config, first.learner if first is not None else b"", str(store))
     return Begun(engines, learning, first.checkpoint if first is not None else None)
 
 
-def undo_half_commits(store: FileStore) -> None:
+def undo_half_commits(store: FileStore, *, one_log: bool = True) -> None:
     """Undo what a run left that was killed between the commits of two partitions: it is repeated.
+
+    `one_log`: its partitions are of one log, with one next offset; or each has a log of its own,
+    and they end at one instant.
 
     Raises:
         StoreError: the partitions do not stand where one run ended.
     """
     last_two = [store.checkpoints(partition) for partition in range(store.partitions())]
-    ends = [_position(checkpoints) for checkpoints in last_two]
+    ends = [_position(checkpoints, one_log=one_log) for checkpoints in last_two]
     behind = min(ends)
     ahead = [partition for partition, end in enumerate(ends) if end != behind]
     for partition in ahead:
-        if _position(last_two[partition][:-1]) != behind:
+        if _position(last_two[partition][:-1], one_log=one_log) != behind:
             raise StoreError(
                 f"{store}, partition {partition}",
-                expected=f"to stand at offset {behind[0]:,} of the log, as others",
-                got=f"offset {ends[partition][0]:,}",
+                expected=f"to stand at {_told(behind, one_log=one_log)} of the log, as others",
+                got=_told(ends[partition], one_log=one_log),
                 fix="restore a copy, or replay the log into a new directory",
             )
     for partition in ahead:
         store.undo(partition)
 
 
-def _position(checkpoints: Sequence[Checkpoint]) -> tuple[int, int]:
+def _position(checkpoints: Sequence[Checkpoint], *, one_log: bool) -> tuple[int, int]:
     """Where the last of them leads to; before all else where there is none."""
-    return (checkpoints[-1].next_offset, checkpoints[-1].clock_ms) if checkpoints else (-1, -1)
+    if not checkpoints:
+        return -1, -1
+    last = checkpoints[-1]
+    return last.next_offset if one_log else 0, last.clock_ms
+
+
+def _told(position: tuple[int, int], *, one_log: bool) -> str:
+    next_offset, clock_ms = position
+    return f"offset {next_offset:,}" if one_log else f"the time {instant_text(clock_ms)}"
 
 
 def _resumed(config: Config, number: int, snapshot: Snapshot, store: FileStore | None) -> Engine:
@@ -94,9 +106,14 @@ def _resumed(config: Config, number: int, snapshot: Snapshot, store: FileStore |
     return engine
 
 
-def _learning(config: Config, snapshot: Snapshot | None, where: str) -> InlineLearning:
+def learning_of(config: Config, saved: bytes, where: str) -> InlineLearning:
+    """What goes on learning from what was saved; from nothing with b"".
+
+    Raises:
+        StoreError: it cannot be read.
+    """
     try:
-        return InlineLearning(config, snapshot.learner if snapshot is not None else b"")
+        return InlineLearning(config, saved)
     except (UnreadableModelError, msgspec.DecodeError) as error:
         raise StoreError(
             where,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from tempfile import TemporaryFile
 
 BLOCK_BYTES = 64 * 1024
@@ -12,36 +12,46 @@ BLOCK_BYTES = 64 * 1024
 
 
 class Spool:
-    """Lines of one partition after the other.
+    """Lines of partitions, those of each in their order.
 
     The file has no name: whatever ends the process, nothing is left of it.
     """
 
-    def __init__(self, directory: str | None) -> None:
+    def __init__(self, directory: str | None, partitions: int) -> None:
         """A spool in a directory, None for where temporary files go."""
         self._file = TemporaryFile(dir=directory)  # noqa: SIM115  (open as long as the spool is)
-        self._ends = [0]
+        self._end = 0
+        self._pieces = [array("q") for _ in range(partitions)]
 
-    def append(self, lines: Iterable[bytes]) -> None:
-        """Add lines, none of which has a newline, to the present partition."""
+    def append(self, partition: int, lines: Iterable[bytes]) -> None:
+        """Add lines, none of which has a newline, to a partition."""
+        begin = self._end
         for line in lines:
-            self._file.write(line)
-            self._file.write(b"\n")
-
-    def end_partition(self) -> None:
-        """What follows is another partition's."""
-        self._file.flush()
-        self._ends.append(self._file.tell())
+            self._end += self._file.write(line + b"\n")
+        if self._end > begin:
+            self._note(self._pieces[partition], begin)
 
     def partitions(self) -> list[Iterator[bytes]]:
         """The lines of each partition, read as they are asked for."""
-        return [self._lines(begin, end) for begin, end in pairwise(self._ends)]
+        self._file.flush()
+        return [self._lines(pieces) for pieces in self._pieces]
 
     def close(self) -> None:
         """Forget all."""
         self._file.close()
 
-    def _lines(self, begin: int, end: int) -> Iterator[bytes]:
+    def _note(self, pieces: array[int], begin: int) -> None:
+        """Note where lines of a partition are: begin, end; those that adjoin are one piece."""
+        if pieces and pieces[-1] == begin:
+            pieces[-1] = self._end
+        else:
+            pieces.extend((begin, self._end))
+
+    def _lines(self, pieces: array[int]) -> Iterator[bytes]:
+        for begin, end in zip(pieces[::2], pieces[1::2], strict=True):
+            yield from self._lines_between(begin, end)
+
+    def _lines_between(self, begin: int, end: int) -> Iterator[bytes]:
         left = b""
         while begin < end:
             block = os.pread(self._file.fileno(), min(BLOCK_BYTES, end - begin), begin)

@@ -34,10 +34,10 @@ def write_messages(wanted: TopicRange, path: str, file: BinaryIO) -> int:
     Raises `OSError`: the broker cannot be reached, or a file not be written.
     """
     count = 0
-    with closing(Spool(directory_of(path))) as spool:
-        for span in spans_of(wanted):
-            spool.append(values_in(wanted, span))
-            spool.end_partition()
+    spans = spans_of(wanted)
+    with closing(Spool(directory_of(path), len(spans))) as spool:
+        for span in spans:
+            spool.append(span.partition, values_in(wanted, span))
         for line in in_order(OUTPUT_OF[wanted.topic], spool.partitions()):
             file.write(line + b"\n")
             count += 1

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from config.load import load
-from config.schema import Config
 from connectors.events import RawBatch
-from connectors.log import ControlRecord
-from flows.cli import beckon
-from flows.config_records import config_record, encode_config
 from flows.example_records import Sample, samples_in
-from flows.exits import DONE, run_command
 from flows.learner import PUBLISH_EVERY_MS, SAVE_EVERY_MS
 from flows.learning import Learning, load_saved
-from flows.model_records import record_of
 from flows.warm_start import (
     Topic,
     WarmStart,
@@ -26,52 +18,17 @@ from flows.warm_start import (
     replayed_models,
     warm_start,
 )
-from state.file_store import FileStore
 from state.store import StoreConflict, StoreError
-from tests.config_folders import copy_defaults, edit
-from tests.simulated import simulated
+from tests.replayed_history import History, replayed_history
 from tests.test_learner import PARTITIONS, Shop
 from tests.test_learning import take
 
 MODEL = "purchase_7d"
 
 
-class History(NamedTuple):
-    """A shop's history, replayed with its config into a state and examples."""
-
-    config: Config
-    record: ControlRecord
-    state: Path
-    examples: list[bytes]
-    versions: dict[str, str]
-
-
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
-    folder = copy_defaults(tmp_path_factory.mktemp("config"))
-    edit(folder, "models.toml", 'within    = "7d"', 'within    = "30h"')
-    edit(folder, "models.toml", 'every     = "7d"', 'every     = "6h"')
-    into = tmp_path_factory.mktemp("replayed")
-    log = into / "events.jsonl"
-    log.write_bytes(b"".join(line + b"\n" for line in simulated(users=500, days=6, seed=9).lines))
-    options = ("--config", folder, "--state", into / "state", "--examples", into / "examples")
-    assert run_command(beckon, [str(part) for part in ("replay", log, *options)]) == DONE
-    with closing(FileStore(into / "state")) as store:
-        snapshot = store.load(0)
-    assert snapshot is not None
-    records = [record_of(value) for value in snapshot.models.values()]
-    return History(
-        config=load(folder),
-        record=record_with(folder),
-        state=into / "state",
-        examples=(into / "examples").read_bytes().splitlines(),
-        versions={record.model: record.version for record in records if record is not None},
-    )
-
-
-def record_with(folder: Path) -> ControlRecord:
-    value = encode_config(config_record(folder))
-    return ControlRecord(kind="config", offset=0, log_ms=0, value=value)
+    return replayed_history(tmp_path_factory.mktemp("history"))
 
 
 @pytest.fixture
