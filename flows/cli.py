@@ -136,6 +136,11 @@ def import_events(source: str, source_format: str, out: str) -> None:
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--out", metavar="FILE", required=True, help="Where the events go; - is stdout.")
 @click.option("--truth", metavar="FILE", help="Also write the true probabilities, user by user.")
+@click.option(
+    "--answers-to",
+    metavar="FILE",
+    help="Triggers of a replay of this shop: customers get these messages, the log their answers.",
+)
 @click.option("--late", type=RATE, help="Share of events that arrive hours to days late.")
 @click.option("--duplicate", type=RATE, help="Share of events that are sent twice.")
 @click.option("--reordered", type=RATE, help="Share of events that overtake others.")
@@ -155,7 +160,7 @@ def import_events(source: str, source_format: str, out: str) -> None:
     multiple=True,
     help="From this day on: prices, competitor, viral or delivery; may be given several times.",
 )
-def simulate(out: str, truth: str | None, **chosen: Any) -> None:
+def simulate(out: str, truth: str | None, answers_to: str | None, **chosen: Any) -> None:
     """Simulate a believable shop: visits, carts, orders, churn; the same for the same seed."""
     from contextlib import nullcontext
 
@@ -166,6 +171,7 @@ def simulate(out: str, truth: str | None, **chosen: Any) -> None:
     from flows.simulate_chart import traffic_chart
     from flows.simulate_days import campaign_of, change_of
     from flows.simulate_delivery import Rates
+    from flows.simulate_mailbox import read_triggers
 
     rates = {name: chosen.pop(name) for name in ("late", "duplicate", "reordered", "broken")}
     given = {name: share for name, share in rates.items() if share is not None}
@@ -173,10 +179,11 @@ def simulate(out: str, truth: str | None, **chosen: Any) -> None:
         chosen["campaigns"] = tuple(map(campaign_of, chosen["campaigns"]))
         chosen["changes"] = tuple(map(change_of, chosen["changes"]))
         options = SimulateOptions(rates=Rates(**given), **chosen)
+        triggers = read_triggers(answers_to, options.users) if answers_to else ()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with output(out) as events, output(truth) if truth else nullcontext() as true_file:
-        simulated = write_events(options, events, true_file)
+        simulated = write_events(options, events, true_file, triggers)
     counts = counts_table(f"simulated, seed {options.seed}", simulated.counts)
     show([counts, "\n".join(traffic_chart(options, simulated))], on_stderr=out == "-")
 

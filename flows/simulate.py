@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
 from msgspec import Struct
 
 from flows.simulate_aftermath import aftermath, mails, pushes
+from flows.simulate_answers import Trigger
 from flows.simulate_bodies import Bodies
 from flows.simulate_catalog import CATEGORY_SHARES
 from flows.simulate_customers import OUTLOOK_DAYS, Customers, live_day, new_customers, outlook
 from flows.simulate_days import Calendar, Campaign, Change, Day, arrival_shares, check_calendar
 from flows.simulate_delivery import Delivered, Rates, both, deliver, split_by_time
 from flows.simulate_events import DAY_MS, Events, Kind, joined
+from flows.simulate_mailbox import Mailbox, Waiting, merged
 from flows.simulate_messages import Messages, instants
 from flows.simulate_visits import visit_events
 
@@ -94,13 +96,17 @@ class Simulated(Struct, frozen=True, kw_only=True):
 
 
 def simulate(
-    options: SimulateOptions, events: BinaryIO, truth: BinaryIO | None = None
+    options: SimulateOptions,
+    events: BinaryIO,
+    truth: BinaryIO | None = None,
+    triggers: Sequence[Trigger] = (),
 ) -> Simulated:
     """Write the log, and now and then what is true of every customer; count what was done.
 
     `events`: Segment messages as JSON lines, in order of `receivedAt`. The log ends with its last
     day: what would have been received later is not in it. `truth`: see `write_truth`. The same
-    options give the same bytes.
+    options give the same bytes. `triggers`: what was sent to the customers, in order of time; the
+    log has their answers, and but for these and the newsletters that they end is the same.
     """
     random = _random(options.seed, 0)
     calendar = options.calendar
@@ -111,21 +117,39 @@ def simulate(
     counts: Counter[str] = Counter()
     traffic: list[Traffic] = []
     waiting = Delivered.none()
+    mailbox = Mailbox(customers, options.seed, triggers)
     for day in days:
         random = _random(options.seed, day.number + 1)
+        chances = mailbox.open_day(day)
         happened = _one_day(customers, day, random)
+        mailbox.close_day(happened)
         sent, faults = deliver(happened, counts["events"], options.rates, random)
         due, waiting = split_by_time(both(waiting, sent), day.at_ms + DAY_MS)
-        for lines in messages.render(due):
-            events.write(lines)
-        counts.update(faults, events=len(happened.at_ms), messages=due.message_count)
+        due, answers = mailbox.wanted(due), mailbox.due(day.at_ms + DAY_MS)
+        _write(events, messages.render(due), due, answers)
+        received = due.message_count + len(answers)
+        counts.update(faults, events=len(happened.at_ms), messages=received)
+        if triggers:
+            counts["answers"] += len(answers)
         kinds = _kinds(happened)
         counts.update(kinds)
-        traffic.append(Traffic(messages=due.message_count, orders=kinds["orders"]))
-        if truth is not None and (day.number + 1) % options.truth_days == 0:
-            ahead = calendar.days(day.number + 1, OUTLOOK_DAYS)
-            write_truth(customers, messages, ahead, truth)
+        traffic.append(Traffic(messages=received, orders=kinds["orders"]))
+        if truth is not None:
+            truth.write(chances)
+            if (day.number + 1) % options.truth_days == 0:
+                ahead = calendar.days(day.number + 1, OUTLOOK_DAYS)
+                write_truth(customers, messages, ahead, truth)
     return Simulated(counts=dict(counts), days=traffic)
+
+
+def _write(
+    events: BinaryIO, rendered: Iterator[bytes], due: Delivered, answers: Sequence[Waiting]
+) -> None:
+    """Write a day's messages, some thousands at a time, or all together with its answers."""
+    if not answers:
+        events.writelines(rendered)
+    else:
+        events.write(merged(b"".join(rendered), due.received_ms, answers))
 
 
 def write_truth(
