@@ -27,7 +27,7 @@ EMAIL, PUSH = "email", "push"
 LEFT = 4
 """The place of those who have left for good in the tables by mood (cold, cool, warm, keen)."""
 
-OPENS = (0.14, 0.28, 0.45, 0.62, 0.03)
+OPENS = (0.06, 0.18, 0.38, 0.62, 0.01)
 TAPS = (0.06, 0.10, 0.16, 0.24, 0.0)
 """Probabilities to open a mail and to tap on a push; higher than a newsletter's: it is for them."""
 
@@ -38,7 +38,9 @@ CLICKS = 0.3
 WEARS = 0.88
 """So many times the chance, for each message of the last 7 days."""
 
-LIKING_SPREAD, CHANCE_MAX = 0.7, 0.95
+LIKING_SPREAD, VISITOR_EXPONENT, CHANCE_MAX = 0.4, 0.7, 0.95
+"""How unlike customers are in what they think of messages; who visits more reads more of them."""
+
 BOUNCES = 0.01
 """The share of customers whose address is wrong."""
 

@@ -45,6 +45,9 @@ CART = np.array([0.6, 0.85, 1.0, 1.2])
 ORDER = np.array([0.5, 0.8, 1.0, 1.3])
 CHURN = np.array([0.060, 0.020, 0.006, 0.002])
 
+VISIT_RATE = 0.172
+"""What half of the customers are below."""
+
 VISIT_MAX, SHARE_MAX, CHURN_MAX = 0.9, 0.95, 0.5
 COOLS, WARMS, BAD = 0.10, 0.15, 0.12
 
@@ -118,7 +121,7 @@ def new_customers(
     arrival_day = np.searchsorted(np.cumsum(arrivals)[:-1], random.random(count), side="right")
     return Customers(
         arrival_day=arrival_day.astype(np.int32),
-        visit_rate=spread(0.172, 0.7),
+        visit_rate=spread(VISIT_RATE, 0.7),
         cart_share=spread(0.34, 0.3),
         order_share=spread(0.22, 0.4),
         fragility=spread(1.0, 0.4),

@@ -14,8 +14,17 @@ from numpy.typing import NDArray
 
 from connectors.files import Source, read_chunks
 from connectors.triggers import TRIGGER, instant_ms, instant_text
-from flows.simulate_answers import EMAIL, LEFT, Answer, Reader, Trigger, answers_to, liking
-from flows.simulate_customers import Customers
+from flows.simulate_answers import (
+    EMAIL,
+    LEFT,
+    VISITOR_EXPONENT,
+    Answer,
+    Reader,
+    Trigger,
+    answers_to,
+    liking,
+)
+from flows.simulate_customers import VISIT_RATE, Customers
 from flows.simulate_days import Day
 from flows.simulate_delivery import Delivered
 from flows.simulate_events import DAY_MS, Events, Kind
@@ -112,7 +121,7 @@ class Mailbox:
     def open_day(self, day: Day) -> bytes:
         """Let the customers, as the day before left them, answer the day's triggers.
 
-        Returns the truth: a line for each message that reached somebody, with the probability that
+        Returns the truth: a line for each message that consent allows, with the probability that
         it is opened or tapped on.
         """
         letters = np.zeros(self._customers.count, np.int64)
@@ -162,7 +171,7 @@ class Mailbox:
         is_email = trigger.channel == EMAIL
         return Reader(
             mood=LEFT if customers.churned[user] else int(customers.mood[user]),
-            likes=likes,
+            likes=likes * float(customers.visit_rate[user] / VISIT_RATE) ** VISITOR_EXPONENT,
             reachable=address_is_right if is_email else bool(customers.app[user]),
             messages=letters + len(lately),
         )
@@ -178,10 +187,10 @@ class Mailbox:
 
 
 def merged(lines: bytes, received_ms: NDArray[np.int64], answers: Sequence[Waiting]) -> bytes:
-    """Lines with answers among them, in order of receipt; an answer after what came with it.
+    r"""Lines with answers among them, in order of receipt; an answer after what came with it.
 
-    >>> merged(b"one\\ntwo\\n", np.array([5, 9]), [(5, 0, b"answer\\n")])
-    b'one\\nanswer\\ntwo\\n'
+    >>> merged(b"one\ntwo\n", np.array([5, 9]), [(5, 0, b"answer\n")])
+    b'one\nanswer\ntwo\n'
     """
     places = np.searchsorted(received_ms, [at_ms for at_ms, _, _ in answers], side="right")
     parts, rest, taken = [], lines.split(b"\n"), 0
