@@ -68,16 +68,16 @@ def judged_learning(
     """
     wanted = uninterrupted(configs[0], examples[: saved.next_offset], len(logs))
     kept = kept_models(configs)
-    learned = {one.name: one.learner for one in saved.models if one.name in kept}
-    right = {one.name: one.learner for one in wanted.saved.models if one.name in kept}
+    learned = {one.name: one for one in saved.models}
+    pairs = [(one, learned.get(one.name)) for one in wanted.saved.models if one.name in kept]
     published = [[one for one in published_in(log) if one[0] in kept] for log in logs]
     versions = {name: had for name, had in wanted.versions.items() if name in kept}
     noted = [(one.name, one.published) for one in saved.models if one.name in kept]
     return {
         "examples": saved.next_offset,
         "versions": len({one for some in published for one in some}),
-        "places_differing": len(saved.places.items() ^ wanted.saved.places.items()),
-        "models_differing": sum(learned.get(name) != value for name, value in right.items()),
+        "places_differing": sum(had is None or had.places != one.places for one, had in pairs),
+        "models_differing": sum(had is None or had.learner != one.learner for one, had in pairs),
         "versions_foreign": sum(
             version not in versions[model] for some in published for model, version in some
         ),
