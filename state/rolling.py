@@ -214,7 +214,7 @@ def gap_days(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     return days / (count - 1) if plan.ints[record + READS] == GAP_MEAN else days
 
 
-@inlined
+@compiled
 def note_variation(memory: Memory, plan: Plan, record: int, slot: int, at_ms: int) -> None:
     """Take an event into a variation's cells: latest, the one before it, earliest, count, squares.
 
@@ -246,7 +246,7 @@ def note_variation(memory: Memory, plan: Plan, record: int, slot: int, at_ms: in
     memory.rows64[words + plan.ints[record + AT64]] += added
 
 
-@inlined
+@compiled
 def gap_variation(memory: Memory, plan: Plan, record: int, slot: int) -> float:
     """The deviation of all gaps by their mean, exactly 0 where they are equal; NaN below two.
 
