@@ -154,13 +154,19 @@ def resume(name: str, redis: RedisSettings) -> int:
     required=True,
     help="The state directory of a replay that learned.",
 )
-@click.option("--replace", "may_replace", is_flag=True, help="Also what the live learner knows.")
+@click.option(
+    "--replace",
+    "replaced",
+    metavar="NAME",
+    multiple=True,
+    help="This model, too, although the live learner knows it. May be repeated.",
+)
 @with_kafka
 @redis_option(required=True, means=MEANS)
 def warm_start(
-    state: Path, kafka: KafkaSettings, redis: RedisSettings, *, may_replace: bool
+    state: Path, replaced: tuple[str, ...], kafka: KafkaSettings, redis: RedisSettings
 ) -> int:
-    """Have the live learner go on from what a replay has learned, with all its models.
+    """Have the live learner go on from what a replay has learned, where it knows nothing yet.
 
     Nothing has to be stopped: a learner that runs goes on from it at once, and publishes. A model
     that the config in force has otherwise, or not, waits for a config that has it so.
@@ -169,15 +175,23 @@ def warm_start(
     from flows.run import now_ms
     from flows.run_warm_start import run_warm_start
     from flows.show import show
+    from flows.warm_start import replayed_models
     from flows.warm_start_page import warm_start_table
 
-    started = run_warm_start(state, kafka, redis, now_ms(), may_replace=may_replace)
-    show([warm_start_table(started.models)])
-    if started.is_done:
+    replayed = replayed_models(state)
+    known = {model.name for model in replayed}
+    if unknown := sorted({*replaced} - known):
+        raise click.BadParameter(
+            f"expected one of {', '.join(sorted(known))}, which were replayed, got {unknown[0]}",
+            param_hint="--replace",
+        )
+    models = run_warm_start(replayed, replaced, kafka, redis, now_ms())
+    show([warm_start_table(models)])
+    if any(model.taken for model in models):
         return DONE
     click.echo(
-        "expected a learner that knows nothing of these models, got one that does, so nothing was "
-        "done; to have it forget what it knows of them, say --replace",
+        "expected a model of which the live learner knows nothing, got none, so nothing was done; "
+        "to have it forget what it knows of one, say --replace NAME",
         err=True,
     )
     return PROBLEMS

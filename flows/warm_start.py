@@ -7,7 +7,7 @@ last example that the replay has learned, whichever log that one came from: none
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -45,11 +45,13 @@ class Replayed(Struct, frozen=True, kw_only=True):
 class Warmed(Struct, frozen=True, kw_only=True):
     """What a warm start gives a model, and what the live learner knew of it before.
 
-    fits: whether the config in force has the model so; if not, it waits for a config that has.
+    taken: whether it does; if not, what the live learner knows is kept. fits: whether the config in
+    force has the model so; if not, it waits for a config that has.
     """
 
     model: str
     learned_to_ms: int
+    taken: bool
     fits: bool
     replayed: Figures
     known: Figures
@@ -66,13 +68,6 @@ class Topic(Struct, frozen=True, kw_only=True):
     first: int
     end: int
     begin: int
-
-
-class WarmStart(Struct, frozen=True, kw_only=True):
-    """What became of it: not done, it would take from the live learner what that knows."""
-
-    models: list[Warmed]
-    is_done: bool
 
 
 def replayed_models(directory: Path) -> list[Replayed]:
@@ -150,11 +145,11 @@ def warm_start(
     config: Config,
     topic: Topic,
     *,
-    may_replace: bool,
-) -> WarmStart:
-    """Have the live learner go on from what was replayed.
+    replaced: Collection[str],
+) -> list[Warmed]:
+    """Have the live learner go on from what was replayed; what that gave and took.
 
-    Nothing is done where it knows one of the models already, and that may not be replaced.
+    It keeps what it knows of a model by itself, but for those that are to be `replaced`.
 
     Raises:
         StoreConflict: it saved something else each time that this was tried.
@@ -163,16 +158,17 @@ def warm_start(
     for left in reversed(range(TRIES)):
         previous = store.load()
         saved = saved_or_new(previous, topic)
-        found = found_in(saved, replayed, config)
-        if not may_replace and any(model.known.taken_count for model in found):
-            return WarmStart(models=found, is_done=False)
+        found = found_in(saved, replayed, config, replaced)
+        taken = [model for model, one in zip(replayed, found, strict=True) if one.taken]
+        if not taken:
+            return found
         try:
-            store.replace(previous, sealed_learning(warmed(saved, replayed, topic)))
+            store.replace(previous, sealed_learning(warmed(saved, taken, topic)))
         except StoreConflict:
             if not left:
                 raise
-            continue
-        return WarmStart(models=found, is_done=True)
+        else:
+            return found
     raise AssertionError("the last try returns or raises")
 
 
@@ -195,17 +191,24 @@ def begin_ms(replayed: Sequence[Replayed]) -> int:
     return max(min(model.learned_to_ms for model in replayed) - HOUR_MS, 0)
 
 
-def found_in(saved: SavedLearning, replayed: Sequence[Replayed], config: Config) -> list[Warmed]:
+def found_in(
+    saved: SavedLearning,
+    replayed: Sequence[Replayed],
+    config: Config,
+    replaced: Collection[str],
+) -> list[Warmed]:
     """What is there to be told of each model."""
     known = {key_of(model): figures_of(model.learner) for model in (*saved.parked, *saved.models)}
     in_force = {(model.name, definition(config, model)) for model in config.models}
+    nothing = Figures()
     return [
         Warmed(
             model=model.name,
             learned_to_ms=model.learned_to_ms,
+            taken=model.name in replaced or not known.get(key_of(model), nothing).taken_count,
             fits=key_of(model) in in_force,
             replayed=model.figures,
-            known=known.get(key_of(model), Figures()),
+            known=known.get(key_of(model), nothing),
         )
         for model in replayed
     ]

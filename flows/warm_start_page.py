@@ -26,9 +26,16 @@ def warm_start_table(models: Sequence[Warmed]) -> Table:
             *figures_cells(one.replayed),
             instant_text(one.learned_to_ms),
             *figures_cells(one.known),
-            "in force" if one.fits else "waits for a config that has it so",
+            then(one),
         )
     return table
+
+
+def then(model: Warmed) -> str:
+    """What becomes of a model."""
+    if not model.taken:
+        return "kept as live"
+    return "in force" if model.fits else "waits for its config"
 
 
 def figures_cells(figures: Figures) -> tuple[str, str]:

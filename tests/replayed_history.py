@@ -30,13 +30,13 @@ class History(NamedTuple):
 
 
 def replayed_history(into: Path) -> History:
-    """Six days of some hundred users."""
+    """Ten days of some hundred users."""
     (into / "config").mkdir()
     folder = copy_defaults(into / "config")
     edit(folder, "models.toml", 'within    = "7d"', 'within    = "30h"')
     edit(folder, "models.toml", 'every     = "7d"', 'every     = "6h"')
     log = into / "events.jsonl"
-    log.write_bytes(b"".join(line + b"\n" for line in simulated(users=500, days=6, seed=9).lines))
+    log.write_bytes(b"".join(line + b"\n" for line in simulated(users=500, days=10, seed=9).lines))
     options = ("--config", folder, "--state", into / "state", "--examples", into / "examples")
     assert run_command(beckon, [str(part) for part in ("replay", log, *options)]) == DONE
     with closing(FileStore(into / "state")) as store:

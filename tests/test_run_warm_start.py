@@ -72,8 +72,14 @@ def test_a_shop_with_a_history_scores_at_once_and_learns_on_from_there(
 
     again = run(*command, *live)
     assert again.code == 1
-    assert "say --replace" in again.err
-    assert run(*command, *live, "--replace").code == 0
+    assert "say --replace NAME" in again.err
+    assert run(*command, *live, "--replace", "nobody").code == 2
+    replaced = run(*command, *live, "--replace", "purchase_7d")
+    assert replaced.code == 0
+    assert [line.split()[-2:] for line in replaced.out.splitlines() if "purchase_7d" in line] == [
+        ["in", "force"]
+    ]
+    assert "kept as live" in replaced.out
 
     log = f"{shop.broker[1]}/{shop.kafka.topic('events')}"
     ranged = ("replay", log, "--learn", "--config", history.folder, "--state", tmp_path / "range")

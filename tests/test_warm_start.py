@@ -13,7 +13,7 @@ from flows.learner import PUBLISH_EVERY_MS, SAVE_EVERY_MS
 from flows.learning import Learning, load_saved
 from flows.warm_start import (
     Topic,
-    WarmStart,
+    Warmed,
     check_replayed,
     replayed_models,
     warm_start,
@@ -38,11 +38,13 @@ def shop(history: History) -> Shop:
     return shop
 
 
-def warmed(shop: Shop, history: History, *, may_replace: bool = False) -> WarmStart:
+def warmed(shop: Shop, history: History, *replaced: str) -> dict[str, Warmed]:
+    """Warm start the shop; what became of each model."""
     first, end = shop.broker.examples_span()
     topic = Topic(partitions=PARTITIONS, first=first, end=end, begin=first)
     replayed = replayed_models(history.state)
-    return warm_start(shop.store, replayed, history.config, topic, may_replace=may_replace)
+    found = warm_start(shop.store, replayed, history.config, topic, replaced=replaced)
+    return {one.model: one for one in found}
 
 
 def samples(shop: Shop) -> list[Sample]:
@@ -62,7 +64,7 @@ def test_a_learner_publishes_the_last_version_of_the_replay_at_once(
     shop: Shop, history: History
 ) -> None:
     assert MODEL in history.versions
-    assert warmed(shop, history).is_done
+    assert all(one.taken and one.fits for one in warmed(shop, history).values())
     shop.step(shop.open())
     assert dict(shop.published()) == history.versions
 
@@ -97,7 +99,7 @@ def test_a_learner_that_runs_notices_and_goes_on_from_it(shop: Shop, history: Hi
     assert dict(shop.published()) == history.versions
     shop.step(busy, SAVE_EVERY_MS)
     shop.write(history.examples)
-    warmed(shop, history, may_replace=True)
+    warmed(shop, history, MODEL)
     with pytest.raises(StoreConflict, match="a warm start has saved since"):
         shop.step(busy, SAVE_EVERY_MS)
     assert len(shop.published()) == len(history.versions)
@@ -106,19 +108,19 @@ def test_a_learner_that_runs_notices_and_goes_on_from_it(shop: Shop, history: Hi
 def test_what_a_live_learner_knows_is_replaced_only_if_one_says_so(
     shop: Shop, history: History
 ) -> None:
-    shop.write(history.examples[:1000])
+    half = len(history.examples) // 2
+    shop.write(history.examples[:half])
     run = shop.open()
     shop.step(run)
     run.close(shop.now_ms)
     before = knowledge(shop)
-    refused = warmed(shop, history)
-    known = {one.model: one.known.taken_count for one in refused.models}
-    assert not refused.is_done
-    assert 0 < known[MODEL] <= 1000
+    kept = warmed(shop, history)
+    assert not any(one.taken for one in kept.values())
+    assert 0 < kept[MODEL].known.taken_count < kept[MODEL].replayed.taken_count
     assert knowledge(shop) == before
-    assert warmed(shop, history, may_replace=True).is_done
+    assert {one.model for one in warmed(shop, history, MODEL).values() if one.taken} == {MODEL}
     run = shop.open()
-    shop.write(history.examples[1000:])
+    shop.write(history.examples[half:])
     shop.step(run, PUBLISH_EVERY_MS)
     run.close(shop.now_ms)
     cold = Learning(history.config, PARTITIONS)
@@ -131,8 +133,8 @@ def test_a_model_with_other_terms_waits_for_the_config_that_has_them(history: Hi
     live = load()
     topic = Topic(partitions=PARTITIONS, first=0, end=0, begin=0)
     replayed = replayed_models(history.state)
-    found = warm_start(shop.store, replayed, live, topic, may_replace=False)
-    assert {one.model: one.fits for one in found.models}[MODEL] is False
+    found = warm_start(shop.store, replayed, live, topic, replaced=())
+    assert {one.model: (one.taken, one.fits) for one in found}[MODEL] == (True, False)
     run = shop.open()
     shop.step(run)
     assert MODEL not in dict(shop.published())
@@ -156,7 +158,9 @@ def test_a_state_without_anything_learned_is_refused(tmp_path: Path) -> None:
 
 def test_what_a_model_was_learned_with_goes_along(shop: Shop, history: History) -> None:
     """Calibration, drift and figures are part of what is saved."""
-    by_name = {one.name: one.learner for one in replayed_models(history.state)}
+    replayed = replayed_models(history.state)
+    assert max(one.figures.scored_count for one in replayed) > 100
+    by_name = {one.name: one.learner for one in replayed}
     warmed(shop, history)
     run = shop.open()
     shop.step(run, SAVE_EVERY_MS)
