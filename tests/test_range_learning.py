@@ -87,22 +87,25 @@ class Ranged(NamedTuple):
     records: int
 
 
-def replayed_range(
-    broker: MemoryBroker,
-    config: Config,
-    state: Path,
-    *,
-    to_ms: int = FAR_MS,
-    batch: int = 20_000,
-    learns: bool = True,
-) -> Ranged:
-    """A replay of the log up to an instant, from where the state stands."""
+class How(NamedTuple):
+    """Up to which instant a log is replayed, in batches of how many, and whether it learns."""
+
+    to_ms: int = FAR_MS
+    batch: int = 20_000
+    learns: bool = True
+
+
+WHOLE = How()
+
+
+def replayed_range(broker: MemoryBroker, config: Config, state: Path, how: How = WHOLE) -> Ranged:
+    """A replay of the log from where the state stands."""
     wanted = topic_range("kafka://nowhere:1/beckon.events")
     beginning = Beginning(wanted=wanted, config=config, state=state, pause=lambda: None)
     options = RangeOptions(
-        beginning=beginning, outputs={}, batch_size=batch, drain=False, learns=learns
+        beginning=beginning, outputs={}, batch_size=how.batch, drain=False, learns=how.learns
     )
-    spans = [span_of(log, partition, to_ms) for partition, log in enumerate(broker.log)]
+    spans = [span_of(log, partition, how.to_ms) for partition, log in enumerate(broker.log)]
 
     def polled(span: Span, size: int) -> Iterator[list[Piece]]:
         reader, at = broker.reader(span.partition, span.begin), span.begin
@@ -114,11 +117,11 @@ def replayed_range(
     with ExitStack() as stack:
         store = stack.enter_context(closing(FileStore(state, partitions=len(spans))))
         spools = {name: stack.enter_context(closing(Spool(None, len(spans)))) for name in OUTPUTS}
-        if learns:
+        if how.learns:
             undo_half_commits(store, one_log=False)
         run = RangeRun(options, spools, polled, partitions=len(spans))
         parts = [*parts_of(beginning, spans, store)]
-        replay = run.replay_together if learns else run.replay_each
+        replay = run.replay_together if how.learns else run.replay_each
         replay(parts, Event(), lambda count: None)
         for commit in run.commits:
             store.commit(commit)
@@ -149,7 +152,7 @@ def test_it_learns_and_decides_what_a_files_replay_does(
     recorded: Recorded, tmp_path: Path, partitions: int, batch: int
 ) -> None:
     broker = broker_of(recorded.events, partitions)
-    ranged = replayed_range(broker, recorded.config, tmp_path / "state", batch=batch)
+    ranged = replayed_range(broker, recorded.config, tmp_path / "state", How(batch=batch))
     assert replayed_models(tmp_path / "state") == recorded.learned
     assert max(model.figures.scored_count for model in recorded.learned) > 500
     assert len(recorded.lines["examples"]) > 1_000
@@ -169,7 +172,7 @@ def test_cut_anywhere_and_resumed_it_learns_and_decides_the_same(
     count = len(recorded.events)
     for at in (count // 3, count // 2, count // 2 + 1, count - 1):
         to_ms = recorded.events[at][0]
-        part = replayed_range(broker, recorded.config, tmp_path / "parts", to_ms=to_ms)
+        part = replayed_range(broker, recorded.config, tmp_path / "parts", How(to_ms=to_ms))
         joined = {name: joined[name] + part.lines[name] for name in OUTPUTS}
     part = replayed_range(broker, recorded.config, tmp_path / "parts")
     assert {name: joined[name] + part.lines[name] for name in OUTPUTS} == whole.lines
@@ -182,7 +185,7 @@ def test_a_run_killed_between_its_commits_is_repeated_whole(
     broker = broker_of(recorded.events, 3)
     state = tmp_path / "state"
     to_ms = recorded.events[len(recorded.events) // 2][0]
-    replayed_range(broker, recorded.config, state, to_ms=to_ms)
+    replayed_range(broker, recorded.config, state, How(to_ms=to_ms))
     kept = {path.name: path.read_bytes() for path in state.glob("partition-[01]*")}
     replayed_range(broker, recorded.config, state)
     for name, content in kept.items():
@@ -196,7 +199,7 @@ def test_a_state_that_nothing_was_learned_on_the_way_to_is_refused(
 ) -> None:
     broker = broker_of(recorded.events, 1)
     state = tmp_path / "state"
-    replayed_range(broker_of(recorded.events[:100], 1), recorded.config, state, learns=False)
+    replayed_range(broker_of(recorded.events[:100], 1), recorded.config, state, How(learns=False))
     with pytest.raises(StoreError, match="expected a state of a replay with --learn"):
         replayed_range(broker, recorded.config, state)
 

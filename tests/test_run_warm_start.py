@@ -10,7 +10,6 @@ import pytest
 from connectors.kafka import KafkaBroker
 from flows.config_records import config_record, push
 from flows.learning import Learning, load_saved
-from flows.warm_start import replayed_models
 from tests.conftest import Run
 from tests.replayed_history import History, replayed_history
 from tests.servers import free_port
@@ -33,15 +32,19 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 
 @pytest.fixture
-def shop(
-    kafka: str, redis_url: str, prefix: str, tmp_path: Path, history: History, run: Run
-) -> Iterator[Learners]:
-    """A shop whose log has the config of its history."""
+def made(kafka: str, redis_url: str, prefix: str, tmp_path: Path, run: Run) -> Iterator[Learners]:
+    """A shop whose log has no config yet."""
     made = Learners(kafka, redis_url, prefix, tmp_path)
     assert run("topics", "create", *made.broker, "--partitions", PARTITIONS).code == 0
-    push(KafkaBroker(made.kafka).writer(), PARTITIONS, config_record(history.folder))
     with made.processes:
         yield made
+
+
+@pytest.fixture
+def shop(made: Learners, history: History) -> Learners:
+    """A shop whose log has the config of its history."""
+    push(KafkaBroker(made.kafka).writer(), PARTITIONS, config_record(history.folder))
+    return made
 
 
 def test_a_shop_with_a_history_scores_at_once_and_learns_on_from_there(
@@ -91,12 +94,9 @@ def test_a_shop_with_a_history_scores_at_once_and_learns_on_from_there(
 
 
 def test_before_there_is_a_config_nothing_can_be_learned(
-    kafka: str, redis_url: str, prefix: str, tmp_path: Path, history: History, run: Run
+    made: Learners, history: History, run: Run
 ) -> None:
-    made = Learners(kafka, redis_url, prefix, tmp_path)
-    assert run("topics", "create", *made.broker, "--partitions", PARTITIONS).code == 0
     options = (*made.broker, "--redis", made.redis_url, "--state", history.state)
     ended = run("models", "warm-start", *options)
     assert ended.code == 1
     assert "expected a config, which says what is to be learned, got none yet" in ended.err
-    assert replayed_models(history.state)
