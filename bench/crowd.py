@@ -20,16 +20,25 @@ import numpy as np
 from msgspec import Struct
 
 from bench.measure import Figure, middle, run
+from config.limits import DAY_MS, HOUR_MS
 from config.load import load
 from connectors.events import Decoder, RawBatch
+from flows.decisions import Batch
 from flows.partition import Engine
 
 BATCH = 5000
 TICKS = 50
 LOG_START_MS = 1_767_225_600_000
-"""2026-01-01. All of the crowd's life takes place within half an hour: no timer is due."""
+"""2026-01-01. What the whole crowd does takes place within half an hour: no timer is due."""
 
 CROWD_MS = 20 * 60 * 1000
+BUYER_ONE_IN = 3
+ORDERED_MS = LOG_START_MS - 36 * DAY_MS - DAY_MS // 2
+"""When buyers ordered: a month of examples is open, and nothing that an order sets off is due."""
+
+FIRST_OFFSET = 1_000_000_000
+"""Of what the whole crowd does: behind all orders."""
+
 REMINDER_AFTER_MS = 30 * 60 * 1000
 """When the default configuration's abandoned cart has its first stage."""
 
@@ -41,6 +50,10 @@ IDENTIFY = b'{"type":"identify","userId":"%b","messageId":"%b","traits":{"countr
 ITEM = (
     b'{"type":"track","event":"%b","userId":"%b","messageId":"%b","properties":{"product_id":"sku-%d",'
     b'"price":%d.99,"quantity":1,"category":"category-%d","cart_id":"cart-%d"},'
+) + CONTEXT
+ORDER = (
+    b'{"type":"track","event":"Order Completed","userId":"%b","messageId":"%b","properties":'
+    b'{"order_id":"order-%d","total":%d.99,"products":[{"product_id":"sku-%d","quantity":1}]},'
 ) + CONTEXT
 BEHAVIOUR = (b"", b"Product Viewed", b"Product Viewed", b"Product Added", b"Product Viewed")
 """What each user does, in this order; the empty one is an identify."""
@@ -90,6 +103,10 @@ def measure_here(users: int, events: int) -> Measured:
     """Make the crowd in this process and measure it. CPU time is that of decoding and applying."""
     config = load(None)
     decoder, engine = Decoder(config), Engine(config)
+    for batch in orders(users):
+        apply(decoder, engine, batch)
+    for _ in hours(decoder, engine, LOG_START_MS):
+        pass  # what a month brings is made and forgotten
     for batch in first_messages(users):
         apply(decoder, engine, batch)
     assert engine.checkpoint.user_count == users, "every user of the crowd must be known"
@@ -113,6 +130,30 @@ def apply(decoder: Decoder, engine: Engine, batch: RawBatch) -> float:
     seconds = time.process_time() - started
     assert not decoded.dead_letters, decoded.dead_letters[0]
     return seconds
+
+
+def orders(users: int) -> Iterator[RawBatch]:
+    """An order of each buyer, in whole batches but for the last."""
+    buyers = range(0, users, BUYER_ONE_IN)
+    at = _instant(ORDERED_MS).encode()
+    for first in range(0, len(buyers), BATCH):
+        values = [
+            ORDER
+            % (
+                *(b"user-%031d" % user, b"order-%016d" % user),
+                *(user, user % 90, user % 10_000, user, at, at),
+            )
+            for user in buyers[first : first + BATCH]
+        ]
+        yield _records(values, ORDERED_MS, first)
+
+
+def hours(decoder: Decoder, engine: Engine, until_ms: int) -> Iterator[Batch]:
+    """What falls due by time alone up to an instant, hour after hour."""
+    for at_ms in range(engine.checkpoint.clock_ms + HOUR_MS, until_ms, HOUR_MS):
+        next_offset = engine.checkpoint.next_offset
+        nothing = decoder.decode(_records([], at_ms, next_offset), last=False)
+        yield engine.process(nothing.columns, clock_ms=at_ms, next_offset=next_offset)
 
 
 def first_messages(users: int) -> Iterator[RawBatch]:
@@ -150,7 +191,8 @@ def called_off(at_ms: int, first_offset: int) -> RawBatch:
 def _raw_batch(who: list[tuple[int, int]], at_ms: int, first_offset: int) -> RawBatch:
     """One message each for (number in the log, user)."""
     at = _instant(at_ms).encode()
-    return _records([message(number, user, at) for number, user in who], at_ms, first_offset)
+    values = [message(number, user, at) for number, user in who]
+    return _records(values, at_ms, FIRST_OFFSET + first_offset)
 
 
 def _records(values: list[bytes], at_ms: int, first_offset: int) -> RawBatch:

@@ -1,17 +1,19 @@
 """The second half of `make bench-models`: scores in a shop whose true probabilities are known.
 
-python -m bench.model_truth            four simulated shops (some minutes)
+python -m bench.model_truth                   five simulated shops (some minutes)
+python -m bench.model_truth --only answers    one that answers its messages
 
 The engine replays each log and closes the examples; they are scored and learned hour by hour, as a
 replay does. Nobody can be as good as the truth, which knows every customer's mood and who has left.
-So after a change scores are set beside a fit in hindsight: our terms, fitted on what was sampled
-after the change, each example left out of the fit that scores it.
+So scores are also set beside a fit in hindsight: our terms, fitted on all that was sampled
+(after a change: since then), each example left out of the fit that scores it.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -41,9 +43,16 @@ from flows.learn_program import compiled_program, terms_of
 from flows.learn_quality import CALIBRATION_BINS, quality_of
 from flows.learn_watch import settings_of
 from flows.simulate import START_MS, SimulateOptions, simulate
+from flows.simulate_answers import Trigger
 from flows.simulate_days import Change
+from flows.simulate_mailbox import read_triggers
 
 MODELS = ("purchase_7d", "purchase_30d")
+ANSWERS = "response_email"
+TURNS = 2
+"""How often the shop is told what was sent to it: then all but a few triggers can be answered."""
+
+PARTS = ("plain", "answers", "changes")
 CHANGES = ("prices", "competitor", "delivery")
 USERS, DAYS, CHANGE_DAY, SEED = 10_000, 240, 130, 7
 WEEK_MS = 7 * DAY_MS
@@ -63,33 +72,57 @@ def main() -> int:
     """Measure, print tables, write the figures as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.model_truth")
     parser.add_argument("--json", type=Path, default=folder() / "truth.json", metavar="FILE")
+    parser.add_argument("--only", choices=PARTS, help="one part of it")
     options = parser.parse_args()
     console, figures = Console(width=120), []
-    for model, told in told_of(None):
-        figures += quality_figures(model, told, console)
-    for change in CHANGES:
-        for model, told in told_of(change):
-            figures += change_figures(change, model, told, console)
+    chosen = (options.only,) if options.only else PARTS
+    if "plain" in chosen:
+        for model, told in told_of(None):
+            figures += quality_figures(model, told, console)
+    if "answers" in chosen:
+        figures += quality_figures(*told_of_answers(), console)
+    if "changes" in chosen:
+        for change in CHANGES:
+            for model, told in told_of(change):
+                figures += change_figures(change, model, told, console)
     hand_over(report_of(figures, quick=False), console, options.json)
     return 0
 
 
 def told_of(change: str | None, users: int = USERS, days: int = DAYS) -> list[tuple[Model, Told]]:
-    """The examples of a simulated shop, with the truth, for each model."""
-    events, truth, examples = (
-        folder() / f"truth-{change or 'plain'}.{what}.jsonl"
-        for what in ("events", "truth", "examples")
-    )
+    """The examples of a simulated shop, with the truth, for each model of orders."""
     changes = (Change(day=CHANGE_DAY, what=change),) if change else ()
     shop = SimulateOptions(users=users, days=days, seed=SEED, truth_days=1, changes=changes)
-    with events.open("wb") as log, truth.open("wb") as true:
-        simulate(shop, log, true)
-    run(*BECKON, "replay", str(events), "--examples", str(examples), "--json")
+    paths = replayed(shop)
     models = [model for model in load().models if model.name in MODELS]
-    told = read_told(examples, truth, models)
-    for path in (events, truth, examples):
+    told = read_told(paths["examples"], paths["truth"], models)
+    for path in paths.values():
         path.unlink()
     return [(model, told[model.name]) for model in models]
+
+
+def told_of_answers(users: int = USERS, days: int = DAYS) -> tuple[Model, Told]:
+    """The examples of a shop that answers what is sent to it, with the truth."""
+    shop = SimulateOptions(users=users, days=days, seed=SEED, truth_days=days)
+    paths = replayed(shop)
+    for _ in range(TURNS):
+        paths = replayed(shop, read_triggers(str(paths["triggers"]), users))
+    (model,) = (model for model in load().models if model.name == ANSWERS)
+    told = read_told(paths["examples"], paths["truth"], [model])
+    for path in paths.values():
+        path.unlink()
+    return model, told[ANSWERS]
+
+
+def replayed(shop: SimulateOptions, triggers: Sequence[Trigger] = ()) -> dict[str, Path]:
+    """Simulate a shop that answers these triggers and replay it; where all of it is."""
+    outputs = ("examples", "triggers")
+    paths = {name: folder() / f"truth.{name}.jsonl" for name in ("events", "truth", *outputs)}
+    with paths["events"].open("wb") as log, paths["truth"].open("wb") as true:
+        simulate(shop, log, true, triggers)
+    options = (part for name in outputs for part in (f"--{name}", str(paths[name])))
+    run(*BECKON, "replay", str(paths["events"]), *options, "--json")
+    return paths
 
 
 def quality_figures(model: Model, told: Told, console: Console) -> list[Figure]:
@@ -97,17 +130,21 @@ def quality_figures(model: Model, told: Told, console: Console) -> list[Figure]:
     scores = run_hourly(settings_of(model), told).scores
     known = ~np.isnan(scores)
     ours, truth = scores[known], told.truth[known]
-    quality, best = (quality_of(given, told.outcomes[known]) for given in (ours, truth))
+    fitted = fitted_in_hindsight(model, told)[known]
+    quality, fit, best = (
+        quality_of(given, told.outcomes[known]) for given in (ours, fitted, truth)
+    )
     table = Table(title=f"{model.name}, {known.sum()} scores", box=box.SIMPLE)
     for heading in ("", "AUC", "log loss", "calibration error"):
         table.add_column(heading, justify="right")
-    for name, figures in (("Beckon", quality), ("the truth", best)):
+    for name, figures in (("Beckon", quality), ("in hindsight", fit), ("the truth", best)):
         cells = (figures.roc_auc, figures.log_loss, figures.calibration_error)
         table.add_row(name, *(f"{cell:.4f}" for cell in cells))
     console.print(table)
     unlike = unlike_engine(scores, told.scores)
     return [
         Figure(name=f"{model.name}: AUC", value=quality.roc_auc, unit="AUC"),
+        Figure(name=f"{model.name}: AUC of the fit in hindsight", value=fit.roc_auc, unit="AUC"),
         Figure(name=f"{model.name}: AUC of the truth", value=best.roc_auc, unit="AUC"),
         Figure(
             name=f"{model.name}: calibration error",

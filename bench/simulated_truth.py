@@ -1,7 +1,7 @@
 """Examples of the simulated shop, as the engine closed them, each with its true probability.
 
 The truth is known at midnights: an example has that of the nearest one to its instant, or of the
-next one where the customer arrived on that day.
+next one where the customer arrived on that day. That of an answer is known of each trigger.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -24,13 +24,21 @@ from flows.learn_model import scores_by
 from flows.learn_watch import Alarm, ModelLearner, ModelSettings
 
 
+class Answered(Learnable, frozen=True, gc=False):
+    """The part that is judged here: `trigger` is the one that the example is of, where it is."""
+
+    trigger: str = ""
+
+
 class TruthLine(Struct):
-    """A line of the simulator's truth."""
+    """A line of the simulator's truth: of a customer at a midnight, or of a trigger."""
 
     user: str
     at: datetime
-    purchase_7d: float
-    purchase_30d: float
+    purchase_7d: float = np.nan
+    purchase_30d: float = np.nan
+    trigger: str = ""
+    answered: float = np.nan
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -61,17 +69,17 @@ class Run(Struct, frozen=True, kw_only=True):
 
 Line = TypeVar("Line", bound=Struct)
 Place = tuple[str, int]
-"""A user, and a midnight in ms."""
+"""A user and a midnight in ms, or a trigger and 0."""
 
 
 def read_told(examples: Path, truth: Path, models: Sequence[Model]) -> dict[str, Told]:
     """The examples of each of these models, with the truth."""
-    lines = [*_lines(examples, Example[Learnable])]
+    lines = [*_lines(examples, Example[Answered])]
     places = {place for line in lines for place in _places_of(line)}
     known = {
         place: line
         for line in _lines(truth, TruthLine)
-        for place in [(line.user, _ms(line.at))]
+        for place in [(line.trigger, 0) if line.trigger else (line.user, _ms(line.at))]
         if place in places
     }
     return {model.name: _told(lines, model, known) for model in models}
@@ -100,23 +108,19 @@ def run_hourly(settings: ModelSettings, told: Told) -> Run:
 
 
 def _told(
-    lines: Sequence[Example[Learnable]], model: Model, known: Mapping[Place, TruthLine]
+    lines: Sequence[Example[Answered]], model: Model, known: Mapping[Place, TruthLine]
 ) -> Told:
-    found = [
-        (line, next(known[place] for place in _places_of(line) if place in known))
-        for line in lines
-        if line.data.model == model.name
-    ]
+    found = [line for line in lines if line.data.model == model.name]
     names = model.recipe.program.features
     return Told(
-        sampled_ms=np.array([instant_ms(one.data.sampled_at) for one, _ in found], np.int64),
-        closed_ms=np.array([instant_ms(one.time) for one, _ in found], np.int64),
+        sampled_ms=np.array([instant_ms(line.data.sampled_at) for line in found], np.int64),
+        closed_ms=np.array([instant_ms(line.time) for line in found], np.int64),
         features=np.array(
-            [[line.data.features[name] for name in names] for line, _ in found], np.float64
+            [[line.data.features[name] for name in names] for line in found], np.float64
         ),
-        outcomes=np.array([line.data.outcome for line, _ in found], np.bool_),
-        scores=np.array([line.data.score for line, _ in found], np.float64),
-        truth=np.array([getattr(true, model.name) for _, true in found], np.float64),
+        outcomes=np.array([line.data.outcome for line in found], np.bool_),
+        scores=np.array([line.data.score for line in found], np.float64),
+        truth=np.array([_truth_of(line, known) for line in found], np.float64),
     )
 
 
@@ -127,8 +131,26 @@ def _lines(path: Path, shape: type[Line]) -> Iterator[Line]:
             yield decoder.decode(line)
 
 
-def _places_of(line: Example[Learnable]) -> tuple[Place, Place]:
-    """Who, at the midnight that is nearest to the instant of an example, and at the next one."""
+def _truth_of(line: Example[Answered], known: Mapping[Place, TruthLine]) -> float:
+    """The true probability of an example's outcome.
+
+    No customer answers a trigger of which there is no truth: it went to a guest, or to who wants no
+    mail, or was not sent when the log was simulated.
+    """
+    told = next((known[place] for place in _places_of(line) if place in known), None)
+    if line.data.trigger:
+        return told.answered if told else 0.0
+    assert told is not None, "whoever is sampled has arrived"
+    return cast(float, getattr(told, line.data.model))
+
+
+def _places_of(line: Example[Answered]) -> tuple[Place, ...]:
+    """Where the truth of an example may stand, the best place first.
+
+    Its trigger; or who it is about, at the midnight that is nearest to its instant and the next.
+    """
+    if line.data.trigger:
+        return ((line.data.trigger, 0),)
     at_ms = instant_ms(line.data.sampled_at)
     nearest_ms = (at_ms + DAY_MS // 2) // DAY_MS * DAY_MS
     return (line.subject, nearest_ms), (line.subject, at_ms // DAY_MS * DAY_MS + DAY_MS)

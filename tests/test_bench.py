@@ -15,16 +15,25 @@ from rich.console import Console
 from bench.crowd import (
     BATCH,
     BEHAVIOUR,
+    BUYER_ONE_IN,
     CROWD_MS,
+    FIRST_OFFSET,
     LOG_START_MS,
+    apply,
     first_messages,
+    hours,
     measure_here,
     more_messages,
+    orders,
 )
 from bench.logs import head
 from bench.measure import BenchError, Figure, run
 from bench.report import Report, print_table, report_of, write_json
-from connectors.events import RawBatch
+from config.limits import DAY_MS
+from config.load import load
+from connectors.events import Decoder, RawBatch
+from connectors.triggers import instant_ms
+from flows.partition import Engine
 
 FIGURES = [
     Figure(name="fast", value=250_000.0, unit="per second", at_least=200_000.0),
@@ -84,10 +93,31 @@ def test_the_crowd_does_the_same_for_every_user_within_half_an_hour() -> None:
     counts = [value["userId"] for value in values]
     assert {counts.count(user) for user in set(counts)} == {len(BEHAVIOUR)}
     assert len(set(counts)) == users
-    assert [int(batch.offset[0]) for batch in batches] == [0, BATCH]
+    assert [int(batch.offset[0]) for batch in batches] == [FIRST_OFFSET, FIRST_OFFSET + BATCH]
     log_ms = [batch.log_ms.tolist()[0] for batch in batches if batch.log_ms is not None]
     assert log_ms == sorted(log_ms)
     assert LOG_START_MS <= log_ms[0] < log_ms[-1] < LOG_START_MS + CROWD_MS
+
+
+def test_a_third_of_the_crowd_ordered_before_and_has_all_its_examples_open() -> None:
+    config = load(None)
+    decoder, engine = Decoder(config), Engine(config)
+    for batch in orders(30):
+        apply(decoder, engine, batch)
+    assert engine.checkpoint.user_count == 30 // BUYER_ONE_IN
+    for _ in hours(decoder, engine, LOG_START_MS):
+        pass
+    closed = [
+        json.loads(line)["data"]
+        for batch in hours(decoder, engine, LOG_START_MS + 30 * DAY_MS)
+        for line in batch.examples()
+    ]
+    sampled_before = [
+        one
+        for one in closed
+        if one["model"] == "purchase_30d" and instant_ms(one["sampled_at"]) < LOG_START_MS
+    ]
+    assert len(sampled_before) / (30 // BUYER_ONE_IN) > 3.5
 
 
 def test_the_crowd_goes_on_with_new_messages_of_known_users() -> None:

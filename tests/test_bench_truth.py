@@ -117,3 +117,33 @@ def test_examples_after_an_instant_keep_all_their_columns() -> None:
     told = made_up_told()
     late = told.since(int(told.sampled_ms[100]))
     assert len(late.truth) == len(late.features) == COUNT - 100
+
+
+def test_an_answer_has_the_truth_of_its_trigger_and_none_if_the_shop_was_not_told_of_it(
+    tmp_path: Path,
+) -> None:
+    model = next(model for model in load().models if model.name == "response_email")
+    examples, truth = tmp_path / "examples.jsonl", tmp_path / "truth.jsonl"
+    lines = [
+        {
+            "subject": "ada",
+            "time": text_of(13 * DAY_MS),
+            "data": {
+                "model": model.name,
+                "sampled_at": text_of(10 * DAY_MS),
+                "trigger": trigger,
+                "outcome": False,
+                "score": None,
+                "features": dict.fromkeys(model.recipe.program.features, 1.0),
+            },
+        }
+        for trigger in ("known", "unknown")
+    ]
+    known = [
+        {"user": "ada", "at": text_of(10 * DAY_MS), "purchase_7d": 0.5, "purchase_30d": 0.5},
+        {"user": "ada", "at": text_of(10 * DAY_MS), "trigger": "known", "answered": 0.25},
+    ]
+    examples.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    truth.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in known))
+    told = read_told(examples, truth, [model])[model.name]
+    assert told.truth.tolist() == [0.25, 0.0]
