@@ -24,17 +24,22 @@ Failpoint = Literal[
     "transacted",
     "relayed",
 ]
-"""In the order in which a run comes to them: the relay begun, the profiles loaded; records polled,
-applied; what is sent at least once acknowledged, the commit done; the relay's transaction about to
-begin, full but not committed, committed."""
+"""In the order in which an engine comes to them: the relay begun, the profiles loaded; records
+polled, applied; what is sent at least once acknowledged, the commit done; the relay's transaction
+about to begin, full but not committed, committed."""
+
+LearnerFailpoint = Literal["learned", "saved", "half_published", "published"]
+"""The same of a learner: examples learned; that saved; a version put into each partition but one,
+and into that, too."""
 
 FAILPOINTS: tuple[Failpoint, ...] = get_args(Failpoint)
+LEARNER_FAILPOINTS: tuple[LearnerFailpoint, ...] = get_args(LearnerFailpoint)
 VARIABLE = "BECKON_FAILPOINT"
 NAME, COUNT, PAUSE_MS = (os.environ.get(VARIABLE, "") + "::").split(":")[:3]
 _left = count(int(COUNT or 1) - 1, -1)
 
 
-def failpoint(name: Failpoint) -> None:
+def failpoint(name: Failpoint | LearnerFailpoint) -> None:
     """End the process here, if it was told to."""
     if name == NAME and next(_left) == 0:
         # Other threads go on meanwhile: what was handed to a client is on its way then.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from connectors.failpoints import failpoint
 from connectors.log import ControlKind, ControlRecord, LogReader, LogWriter
 
 RECORD_BYTES_MAX = 900_000
@@ -28,6 +29,8 @@ def push_to_all(writer: LogWriter, partitions: int, kind: ControlKind, value: by
         for partition in some:
             writer.append(partition, kind, value)
         writer.flush(FLUSH_SECONDS)
+        if 0 not in some:
+            failpoint("half_published")
 
 
 def records_ahead(

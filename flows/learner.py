@@ -13,6 +13,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from config.schema import Config
+from connectors.failpoints import failpoint
 from connectors.log import ControlRecord, LogReader, LogWriter, Polled
 from flows.config_records import config_of
 from flows.control_records import LogRecordError, push_to_all
@@ -115,7 +116,9 @@ class LearnerRun:
     def apply(self, polled: Polled) -> Taken:
         """Learn from it."""
         self._changed = True
-        return self._learning.take(polled)
+        taken = self._learning.take(polled)
+        failpoint("learned")
+        return taken
 
     def settle(self, taken: Taken, now_ms: int) -> None:
         """Save what was learned and publish versions, where it is time to."""
@@ -203,6 +206,7 @@ class LearnerRun:
             return
         held = self._held()
         self._keep(now_ms)
+        failpoint("saved")
         for model, version in due:
             if model in held:
                 continue
@@ -212,6 +216,7 @@ class LearnerRun:
                 continue
             value = encode_model(model, version)
             push_to_all(self._parts.writer, self._parts.partitions, "model", value)
+            failpoint("published")
             self._learning.note_published(model, version)
             self._changed = True
             self._parts.tell(f"model {model}: version {version_name(version)} published")

@@ -20,7 +20,7 @@ from bench.live.backlog import TAKEN
 from bench.live.configs import AT_ONCE, write_with_timers
 from bench.live.processes import Program, running
 from bench.live.watch import WATCHING, Seen
-from bench.live.world import START_SECONDS_MAX, World, engine, feed, opened
+from bench.live.world import START_SECONDS_MAX, World, engine_and_learner, feed, opened
 from bench.measure import BenchError, Figure
 
 Milliseconds = NDArray[np.int64]
@@ -30,6 +30,7 @@ SETTLE_SECONDS = 3.0
 """After this long all that was fed has been decided and sent."""
 
 WARM_UP_SECONDS = 5.0
+LEARNER, LEARNER_TAKEN = "--learner-only", "learner: taken"
 SLOWER_MAX = 1.1
 AGE_MS = 1_000
 GOALS_MS = {2_000: 100.0, 20_000: 250.0}
@@ -38,22 +39,33 @@ GOALS_MS = {2_000: 100.0, 20_000: 250.0}
 def measure_latency(
     log: Path, folder: Path, *, paces: Sequence[int], seconds: float
 ) -> list[Figure]:
-    """An engine, a feeder at each pace (events a second), and a gateway that reads along."""
+    """An engine, a feeder at each pace (events a second), and a gateway that reads along.
+
+    The learner is beside the engine, and has no example yet: no horizon is over so soon.
+    """
     config = write_with_timers(folder / "with-timers")
     figures = []
-    with opened(config, partitions=4) as world, engine(world) as program:
+    with opened(config, partitions=4) as world, engine_and_learner(world) as program:
         program.wait_for(TAKEN, world.partitions, START_SECONDS_MAX)
+        program.wait_for(LEARNER_TAKEN, 1, START_SECONDS_MAX)
         fed = at_pace(world, log, 0, (paces[0], WARM_UP_SECONDS))
         for pace in paces:
-            began_at, used = time.monotonic(), program.cpu_seconds
+            began_at, used = time.monotonic(), used_by(program)
             with watching(world) as triggers:
                 fed += at_pace(world, log, fed, (pace, seconds))
                 time.sleep(SETTLE_SECONDS)
-            share = (program.cpu_seconds - used) / (time.monotonic() - began_at)
+            shares = 100 * (used_by(program) - used) / (time.monotonic() - began_at)
             figures += latency_figures(pace, due_at_once(triggers))
-            name = f"the engine at {pace:,} events/s"
-            figures.append(Figure(name=name, value=100 * share, unit="% of a core"))
+            for who, share in zip(("engine", "learner beside it"), shares.tolist(), strict=True):
+                name = f"the {who} at {pace:,} events/s"
+                figures.append(Figure(name=name, value=share, unit="% of a core"))
     return figures
+
+
+def used_by(program: Program) -> NDArray[np.float64]:
+    """CPU seconds of an engine, and of the learner that it has started."""
+    learner = program.cpu_seconds_of(LEARNER)
+    return np.array([program.cpu_seconds - learner, learner])
 
 
 def at_pace(world: World, log: Path, skip: int, pace: tuple[int, float]) -> int:

@@ -48,6 +48,10 @@ class Program:
         """User and system time of the process, all its threads, and the processes it started."""
         return tree_cpu_seconds(self._process.pid)
 
+    def cpu_seconds_of(self, option: str) -> float:
+        """The part of those that it started with an option, and that live."""
+        return tree_cpu_seconds(self._process.pid, option)
+
     def wait_for(self, pattern: str, count: int, seconds: float) -> list[Line]:
         """The first `count` lines in which the pattern is found, waited for.
 
@@ -145,8 +149,11 @@ def running(command: Sequence[str]) -> Iterator[Program]:
             program.join()
 
 
-def tree_cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of all that it started, ended ones included."""
+def tree_cpu_seconds(pid: int, option: str = "") -> float:
+    """User and system time of a process and of all that it started, ended ones included.
+
+    `option`: of those alone whose command line has it.
+    """
     times: dict[int, tuple[int, float]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -155,7 +162,15 @@ def tree_cpu_seconds(pid: int) -> float:
     tree = [pid]
     for one in tree:
         tree += [child for child, (parent, _) in times.items() if parent == one]
-    return sum(times[one][1] for one in tree if one in times)
+    return sum(times[one][1] for one in tree if one in times and option in command_line(one))
+
+
+def command_line(pid: int) -> str:
+    """What a process was started with; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def parent_and_seconds(stat: str) -> tuple[int, float]:

@@ -85,10 +85,17 @@ def create_topic(world: World, name: str, settings: dict[str, str]) -> None:
 
 @contextmanager
 def engine(world: World, *more: str) -> Iterator[Program]:
+    """`beckon run` alone, without a learner, while the block runs."""
+    with engine_and_learner(world, "--no-learner", *more) as program:
+        yield program
+
+
+@contextmanager
+def engine_and_learner(world: World, *more: str) -> Iterator[Program]:
     """`beckon run` as a user starts it, while the block runs."""
     pages = ["--metrics", f"127.0.0.1:{free_port()}"]
     where = [*world.broker, "--redis", world.redis_server.address, *pages]
-    with running([*BECKON, "run", *where, "--no-learner", *more]) as program:
+    with running([*BECKON, "run", *where, *more]) as program:
         yield program
 
 

@@ -19,7 +19,7 @@ from tests.chaos.traffic import Sent, messages, moved, track
 from tests.servers import Server
 
 PAST = timedelta(hours=3)
-DAYS, USERS = 2, 5_000
+DAYS, PAST_USERS = 2, 5_000
 """Of simulated customers, whose days are put into those hours."""
 
 SEED = 7
@@ -34,10 +34,10 @@ checked, and if the broker gave the batch its time, that is the last of its reco
 CRC32C_REVERSED = 0x82F63B78
 
 
-def append_past(broker: Server, kafka: KafkaSettings, partitions: int) -> None:
+def append_past(broker: Server, kafka: KafkaSettings, partitions: int, users: int) -> None:
     """Have the log begin hours ago; the broker is started anew for it."""
     began = datetime.now(UTC) - PAST
-    track(kafka, past(began), float("inf"), Event(), {"batch.num.messages": BATCH_RECORDS})
+    track(kafka, past(began, users), float("inf"), Event(), {"batch.num.messages": BATCH_RECORDS})
     broker.kill()
     topic = kafka.topic(LOG_TOPIC)
     for partition in range(partitions):
@@ -45,9 +45,9 @@ def append_past(broker: Server, kafka: KafkaSettings, partitions: int) -> None:
     broker.start()
 
 
-def past(began: datetime) -> Iterator[Sent]:
+def past(began: datetime, users: int) -> Iterator[Sent]:
     """What customers did since then, evenly spread."""
-    lines = messages(USERS, SEED, days=DAYS)
+    lines = messages(users, SEED, days=DAYS)
     for index, line in enumerate(lines):
         message = moved(line, began + PAST * (index / len(lines)))
         yield Sent(value=message, key=key_of(message))

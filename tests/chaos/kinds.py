@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
-from connectors.failpoints import FAILPOINTS
+from connectors.failpoints import FAILPOINTS, LEARNER_FAILPOINTS
 from tests.chaos.changes import reconfigured
 from tests.chaos.deaths import killed, killed_at, outages, processes, rivals, zombies
 from tests.chaos.learners import (
     learner_and_engine_killed,
     learner_frozen,
     learner_killed,
+    learner_killed_at,
     version_unreadable,
     versions_while_killed,
 )
@@ -69,7 +70,11 @@ def kinds() -> dict[str, Act]:
         "rival, one killed": rivals,
         "frozen, then woken": zombies,
         "two processes": processes,
-        "learner killed": learner_killed,
+        **{
+            f"learner killed at {name}": partial(learner_killed_at, [name])
+            for name in LEARNER_FAILPOINTS
+        },
+        "learner killed anywhere": learner_killed,
         "learner and engine killed": learner_and_engine_killed,
         "learner frozen, then woken": learner_frozen,
         "model versions while killed": versions_while_killed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 
 from msgspec import Struct
@@ -29,13 +30,12 @@ class Uninterrupted(Struct, frozen=True, kw_only=True):
     saved: SavedLearning
 
 
-def saved_in(redis: RedisSettings) -> SavedLearning:
-    """What the learner has saved."""
+def saved_in(redis: RedisSettings) -> SavedLearning | None:
+    """What the learner has saved; None if there was no example."""
     store = RedisLearnerStore(redis)
     value = store.load()
     store.close()
-    assert value is not None, "nothing was ever learned"
-    return load_saved(value)
+    return load_saved(value) if value is not None else None
 
 
 def uninterrupted(config: Config, examples: Sequence[bytes], partitions: int) -> Uninterrupted:
@@ -55,7 +55,7 @@ def uninterrupted(config: Config, examples: Sequence[bytes], partitions: int) ->
 
 def judged_learning(
     configs: Sequence[Config],
-    saved: SavedLearning,
+    saved: SavedLearning | None,
     examples: Sequence[bytes],
     logs: Sequence[Sequence[ControlRecord]],
 ) -> dict[str, int]:
@@ -66,29 +66,39 @@ def judged_learning(
     no such learner has had; versions_back: that came behind a newer one; versions_uneven: whose
     last in a partition is not the last of all.
     """
+    if saved is None:
+        return {"examples_missing": len(examples)}
     wanted = uninterrupted(configs[0], examples[: saved.next_offset], len(logs))
     kept = kept_models(configs)
     learned = {one.name: one for one in saved.models}
     pairs = [(one, learned.get(one.name)) for one in wanted.saved.models if one.name in kept]
-    published = [[one for one in published_in(log) if one[0] in kept] for log in logs]
-    versions = {name: had for name, had in wanted.versions.items() if name in kept}
-    noted = [(one.name, one.published) for one in saved.models if one.name in kept]
     return {
         "examples": saved.next_offset,
-        "versions": len({one for some in published for one in some}),
         "places_differing": sum(had is None or had.places != one.places for one, had in pairs),
         "models_differing": sum(had is None or had.learner != one.learner for one, had in pairs),
+        **judged_versions(wanted, saved, [published_in(log) for log in logs], kept),
+    }
+
+
+def judged_versions(
+    wanted: Uninterrupted, saved: SavedLearning, logs: Sequence[Published], models: AbstractSet[str]
+) -> dict[str, int]:
+    """What was published of some models, in each partition of the log."""
+    logs = [[one for one in log if one[0] in models] for log in logs]
+    last = [(one.name, one.published) for one in saved.models if one.name in models]
+    return {
+        "versions": len({one for log in logs for one in log}),
         "versions_foreign": sum(
-            version not in versions[model] for some in published for model, version in some
+            version not in wanted.versions[model] for log in logs for model, version in log
         ),
         "versions_back": sum(
             one > other
-            for some in published
-            for model, had in versions.items()
-            for one, other in pairwise(order_of(model, some, had))
+            for log in logs
+            for model in models
+            for one, other in pairwise(order_of(model, log, wanted.versions[model]))
         ),
         "versions_uneven": sum(
-            dict(some).get(name, "") != version for some in published for name, version in noted
+            dict(log).get(model, "") != version for log in logs for model, version in last
         ),
     }
 

@@ -25,7 +25,7 @@ from state.redis_client import connect
 from state.redis_reading import RedisReader
 from state.redis_settings import redis_settings
 from state.store import Checkpoint, StoreError
-from tests.chaos.history import append_past
+from tests.chaos.history import PAST_USERS, append_past
 from tests.chaos.nursery import Engine, Nursery
 from tests.chaos.traffic import (
     FLUSH_SECONDS,
@@ -61,8 +61,15 @@ class World:
         poison: which records of the log are broken, and how.
     """
 
-    def __init__(self, broker: Server, redis: Server, nursery: Nursery, folder: Path) -> None:
-        """Its log begins hours ago; the broker is started anew for it."""
+    def __init__(
+        self,
+        broker: Server,
+        redis: Server,
+        nursery: Nursery,
+        folder: Path,
+        past_users: int = PAST_USERS,
+    ) -> None:
+        """Its log begins hours ago; the broker is started anew for it, unless nobody came."""
         self.broker = broker
         self.redis = redis
         self.prefix = f"chaos-{uuid4().hex[:12]}"
@@ -73,7 +80,8 @@ class World:
         self.config = folder / f"{self.prefix}-config"
         self.configure()
         self.poison: dict[tuple[int, int], str] = {}
-        append_past(broker, self.kafka, PARTITIONS)
+        if past_users:
+            append_past(broker, self.kafka, PARTITIONS, past_users)
         self._settings = redis_settings(self.redis_url)
         self._learner_store = RedisLearnerStore(self._settings)
         self._nursery = nursery
@@ -101,10 +109,10 @@ class World:
         share = ("--processes", str(PARTITIONS), "--index", str(partition), ALONE)
         return self.start(*share, failpoint=failpoint)
 
-    def start_learner(self) -> Engine:
+    def start_learner(self, failpoint: str = "") -> Engine:
         """Start a learner, `beckon learn`."""
         arguments = ["learn", *self._kafka_options(), "--redis", self.redis_url, "--metrics", "off"]
-        return self._nursery.start(arguments, self.log)
+        return self._nursery.start(arguments, self.log, failpoint)
 
     @contextmanager
     def learning(self) -> Iterator[None]:
@@ -190,7 +198,6 @@ class World:
 
         The log goes on, as examples close all the time: what is appended for them is ticks.
         """
-        time.sleep(LAST_STAGE_SECONDS)
         self.wait_until_on()
         time.sleep(LAST_STAGE_SECONDS + 1.5)
         self.wait_until_on()
@@ -201,7 +208,7 @@ class World:
 
     def _has_learned(self, offset: int) -> bool:
         value = self._learner_store.load()
-        return value is not None and load_saved(value).next_offset >= offset
+        return (load_saved(value).next_offset if value is not None else 0) >= offset
 
     def wait_until_on(self) -> None:
         """Until what is in the log now was applied and committed, while more arrives."""
@@ -215,7 +222,6 @@ class World:
 
     def wait_for_versions(self, models: Sequence[str]) -> None:
         """Until scores of these models are made with versions."""
-
         reader = RedisReader(self._settings)
 
         def are_in_force() -> bool:
