@@ -120,7 +120,7 @@ class Transactions:
 
     def _produce(self, producer: Producer, partition: int, message: Outgoing) -> None:
         """Hand a message over, waiting for room."""
-        headers = control_headers(message.control)
+        headers = control_headers(message.control) or None
         topic = self._settings.topic(message.topic)
         for _ in range(ROOM_LOOKS_MAX):
             try:

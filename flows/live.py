@@ -44,8 +44,8 @@ FAR_BEHIND_MS = 10_000
 USERS_TOUCHED_MAX = 5_000
 OUTBOX_MAX = 10_000
 """A poll's records; how often a commit, a lease's renewal and a tick come; how old the next record
-must be for readable profiles to be written seldom; beyond how many users touched, or triggers that
-wait, nothing is read."""
+must be for commits, and the readable profiles in them, to be made seldom; beyond how many users
+touched, or triggers that wait, nothing is read."""
 
 TICK = b'{"control":"tick"}'
 NOTHING = Polled(pieces=[], record_count=0, next_offset=0, end_offset=0)
@@ -262,6 +262,10 @@ class LivePartition:
         waiting = self._committing.waiting_count
         return waiting < OUTBOX_MAX and self.engine.touched_count < USERS_TOUCHED_MAX
 
+    def _is_far_behind(self, now_ms: int) -> bool:
+        """Whether what is read is old, however soon it is passed on."""
+        return self.behind_ms(now_ms) > FAR_BEHIND_MS
+
     def _take(self, applied: Applied) -> None:
         failpoint("applied")
         for topic, messages in applied.messages.items():
@@ -290,13 +294,16 @@ class LivePartition:
             return
         waited_ms = now_ms - self._committed_at_ms
         moved = self._applied_offset != self._committed_offset or self._owed.any_waiting
-        at_once = bool(self._entries) or self.engine.touched_count >= USERS_TOUCHED_MAX
-        if (moved and (at_once or waited_ms >= COMMIT_EVERY_MS)) or waited_ms >= RENEW_EVERY_MS:
+        at_once = bool(self._entries) or waited_ms >= COMMIT_EVERY_MS
+        # Few large commits take less than many small ones, and nothing there is in a hurry.
+        at_once &= not self._is_far_behind(now_ms)
+        at_once |= self.engine.touched_count >= USERS_TOUCHED_MAX
+        if (moved and at_once) or waited_ms >= RENEW_EVERY_MS:
             self._commit(now_ms)
 
     def _commit(self, now_ms: int, *, leaving: bool = False) -> None:
         relayed_count = self._committing.relayed_count
-        is_behind = self.behind_ms(now_ms) > FAR_BEHIND_MS
+        is_behind = self._is_far_behind(now_ms)
         owed = self._owed.take(self.engine.touched(), now_ms, is_behind=is_behind, leaving=leaving)
         live = Live(
             owner=self._parts.owner,
