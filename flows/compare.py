@@ -139,6 +139,18 @@ def contest_of(model: Model, entries: Sequence[Entry], examples: Examples) -> Co
     )
 
 
+def no_contest(model: Model) -> Contest:
+    """Of a model that no example has closed of: there is nothing to compare by."""
+    return Contest(
+        model=model.name,
+        within_ms=model.within_ms,
+        example_count=0,
+        compared_count=0,
+        user_count=0,
+        standings=[],
+    )
+
+
 def standings_of(scores: Mapping[str, NDArray[np.float64]], examined: Examined) -> list[Standing]:
     """How good each was, and its differences from the first, on the same draws of users."""
     quality = {name: quality_of(given, examined.outcomes) for name, given in scores.items()}

@@ -28,7 +28,7 @@ def contest_tables(contest: Contest) -> list[Printable]:
 
 
 def cells_of(standing: Standing, *, is_first: bool) -> list[str]:
-    """A contender's row; the first has no differences."""
+    """A contender's row; the first has no differences, and few outcomes give no intervals."""
     cells = [standing.name]
     for figure, value in (
         ("roc_auc", standing.quality.roc_auc),
@@ -36,8 +36,9 @@ def cells_of(standing: Standing, *, is_first: bool) -> list[str]:
     ):
         cells.append(f"{value:.4f}")
         known = standing.intervals.get(figure)
+        cells.append("" if is_first else f"{standing.more[figure]:+.4f}")
         if is_first or known is None:
-            cells += ["", "", ""]
+            cells += ["", ""]
         else:
-            cells += [f"{value:+.4f}" for value in (standing.more[figure], known.low, known.high)]
+            cells += [f"{limit:+.4f}" for limit in (known.low, known.high)]
     return cells

@@ -41,6 +41,8 @@ def tables_of_all(evaluation: Evaluation) -> list[Printable]:
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write report.json, report.txt and a page of pictures per model that has scored.
 
+    The page of an earlier evaluation goes, where a model has no scores any more.
+
     Raises:
         OSError: the folder or a file cannot be written.
     """
@@ -48,7 +50,6 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     os.environ.setdefault("MPLCONFIGDIR", str(cache_directory() / "matplotlib"))
     from flows.evaluate_pictures import page_of
 
-    folder.mkdir(parents=True, exist_ok=True)
     contents = {
         "report.txt": as_text(tables_of_all(evaluation)).encode(),
         "report.json": msgspec.json.format(msgspec.json.encode(evaluation)) + b"\n",
@@ -56,6 +57,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     for report in evaluation.models:
         if report.reliability:
             contents[f"{report.model}.svg"] = page_of(report)
+        else:
+            (folder / f"{report.model}.svg").unlink(missing_ok=True)
     for name, content in contents.items():
         with output(str(folder / name)) as file:
             file.write(content)

@@ -56,6 +56,8 @@ def evaluate(events: tuple[str, ...], config_directory: Path | None, **chosen: A
 
     config = load(config_directory)
     wanted = wanted_models(config, chosen["name"])
+    # A folder that cannot be made is told before the minutes that it takes to fill it.
+    chosen["folder"].mkdir(parents=True, exist_ok=True)
     if chosen["are_examples"]:
         gathered = gather_lines(events, [tag.name for tag in config.tags])
     else:
@@ -99,21 +101,19 @@ def compare(
     """
     from config.load import load, load_models
     from flows.compare_page import contest_tables
-    from flows.learn_challengers import CHALLENGERS
-    from flows.model_runs import compare_on_events, entries_for
+    from flows.model_runs import compare_on_events, entries_of
     from flows.show import show
 
-    unknown = [one for one in chosen["challengers"] if one not in CHALLENGERS]
-    if unknown:
-        known = ", ".join(CHALLENGERS)
-        raise click.BadParameter(f"expected one of {known}, got {unknown[0]}")
+    check_challengers(chosen["challengers"])
+    if not (chosen["others"] or chosen["challengers"]):
+        raise click.UsageError(
+            "expected --with FILE or --challenger NAME, to compare with; got none"
+        )
     config = load(config_directory)
     others = {str(path): load_models(config_directory, path) for path in chosen["others"]}
-    wanted = [model for model in wanted_models(config, name) if model.every_ms]
-    if not wanted:
-        raise click.UsageError("expected a model with 'every': what is sent differs with settings")
+    wanted = comparable_models(config, name)
     try:
-        entries = {one.name: entries_for(one, others, chosen["challengers"]) for one in wanted}
+        entries = entries_of(wanted, others, chosen["challengers"])
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     comparison = compare_on_events(config, events, entries)
@@ -121,6 +121,34 @@ def compare(
         click.echo(msgspec.json.encode(comparison))
     else:
         show([table for contest in comparison.contests for table in contest_tables(contest)])
+
+
+def check_challengers(names: tuple[str, ...]) -> None:
+    """Refuse a challenger that there is not."""
+    from config.problems import nearest_name, shown
+    from flows.learn_challengers import CHALLENGERS
+
+    for name in names:
+        if name not in CHALLENGERS:
+            nearest = nearest_name(name, CHALLENGERS)
+            hint = f"; did you mean {nearest!r}?" if nearest else ""
+            message = f"expected one of {', '.join(CHALLENGERS)}, got {shown(name)}{hint}"
+            raise click.BadParameter(message, param_hint="--challenger")
+
+
+def comparable_models(config: Config, name: str | None) -> list[Model]:
+    """Those of the wanted models whose examples are the same whatever their settings are."""
+    wanted = wanted_models(config, name)
+    for model in wanted:
+        if model.complement:
+            raise click.UsageError(
+                f"{model.name} is one minus {model.complement}, so that it has the same "
+                f"differences; say --model {model.complement}"
+            )
+    comparable = [model for model in wanted if model.every_ms]
+    if not comparable:
+        raise click.UsageError("expected a model with 'every': what is sent differs with settings")
+    return comparable
 
 
 def wanted_models(config: Config, name: str | None) -> list[Model]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Event
 
 import numpy as np
 
 from config.schema import Config, Model
-from flows.compare import Collected, Comparison, Entry, carrying, contest_of
+from flows.compare import Collected, Comparison, Entry, carrying, contest_of, no_contest
 from flows.console import note_compiling, progress, stopping
 from flows.contenders import Configured, of_river
 from flows.judged import Closed, Gathering
@@ -66,10 +66,29 @@ def compare_on_events(
     run_to_end(options, lambda decided: collected.take(decided.closed))
     contests = [
         contest_of(model, entries[model.name], collected.examples(index))
-        for index, model in enumerate(carriers.models)
         if collected.has(index)
+        else no_contest(model)
+        for index, model in enumerate(carriers.models)
     ]
     return Comparison(config_version=config.version, contests=contests)
+
+
+def entries_of(
+    wanted: Sequence[Model], others: Mapping[str, Sequence[Model]], challengers: Collection[str]
+) -> dict[str, list[Entry]]:
+    """Who takes part, by the name of the model; `others` by the file that they stand in.
+
+    Raises:
+        ValueError: a file has none of the wanted models, or one that cannot be compared.
+    """
+    names = [model.name for model in wanted]
+    for where, models in others.items():
+        if not any(other.name in names and not other.complement for other in models):
+            raise ValueError(
+                f"{where}: expected a model named {' or '.join(names)}, to be compared with its "
+                "namesake in the config, got none"
+            )
+    return {model.name: entries_for(model, others, challengers) for model in wanted}
 
 
 def entries_for(

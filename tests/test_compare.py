@@ -74,6 +74,31 @@ def test_the_table_tells_differences_with_their_intervals(
     assert "River, sgd" in ended.out
 
 
+def test_what_cannot_be_compared_is_refused_before_the_log_is_read(
+    run: Run, folder: Path, log: Path
+) -> None:
+    elsewhere = other(folder, "[model.purchase_7d]", "[model.purchase_8d]")
+    for options, told in (
+        ((), "expected --with FILE or --challenger NAME, to compare with; got none"),
+        (("--model", "churn_30d", "--challenger", "sgd"), "say --model purchase_30d"),
+        (("--model", "purchase_7d", "--with", elsewhere), "a model named purchase_7d"),
+    ):
+        ended = run("models", "compare", "no-such-log.jsonl", "--config", folder, *options)
+        assert ended.code == 2
+        assert told in " ".join(ended.err.split())
+
+
+def test_of_a_log_without_examples_it_is_told_what_it_takes(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    options = ("--config", folder, "--model", "purchase_7d", "--challenger", "sgd")
+    ended = run("models", "compare", empty, *options)
+    assert ended.code == 0
+    assert "purchase_7d: 0 examples have closed, too few for scores" in ended.out
+
+
 def test_settings_that_take_other_examples_are_refused(run: Run, folder: Path, log: Path) -> None:
     elsewhere = other(folder, 'within    = "30h"', 'within    = "20h"')
     ended = run("models", "compare", log, "--config", folder, "--with", elsewhere)
@@ -84,7 +109,13 @@ def test_settings_that_take_other_examples_are_refused(run: Run, folder: Path, l
 def test_a_model_that_learns_from_messages_is_not_compared(
     run: Run, folder: Path, log: Path
 ) -> None:
-    ended = run("models", "compare", log, "--config", folder, "--model", "response_email")
+    ended = run(
+        "models",
+        "compare",
+        log,
+        *("--config", folder),
+        *("--model", "response_email", "--challenger", "sgd"),
+    )
     assert ended.code == 2
     assert "expected a model with 'every'" in ended.err
 
@@ -95,6 +126,7 @@ def test_unknown_challengers_and_faulty_settings_are_refused(
     ended = run("models", "compare", log, "--config", folder, "--challenger", "sdg")
     assert ended.code == 2
     assert "expected one of sgd, ftrl" in ended.err
+    assert "did you mean 'sgd'?" in ended.err
     faulty = other(folder, "days_since_order", "days_since_oder")
     ended = run("models", "compare", log, "--config", folder, "--with", faulty)
     assert ended.code == 1

@@ -111,6 +111,7 @@ def test_a_model_without_scores_is_told_what_it_takes_and_has_no_picture(
     recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["models", "evaluate", "--examples", str(recorded), "--model", "purchase_7d"]
+    (tmp_path / "purchase_7d.svg").write_text("of an earlier evaluation")
     assert run_command(beckon, [*command, "--out", str(tmp_path)]) == DONE
     assert "the first version takes 200 closed examples" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json", "report.txt"]
@@ -142,6 +143,15 @@ def test_records_that_could_not_be_used_are_told_with_the_way_to_see_them(
         f"4 of {len(lines):,} records could not be used: bad_json 2, missing_id 1, "
         "not_an_object 1; `beckon replay EVENTS --dead-letters FILE` tells each"
     )
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_log_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "taken"
+    taken.touch()
+    assert run_command(beckon, ["models", "evaluate", "none.jsonl", "--out", str(taken)]) == WORLD
+    assert "taken: File exists" in capsys.readouterr().err
 
 
 def test_scores_that_are_missing_stay_out_of_every_figure(judged: Judged) -> None:
