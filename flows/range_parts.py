@@ -131,7 +131,9 @@ def _resumed(beginning: Beginning, span: Span, snapshot: Snapshot) -> Part:
 
 def _rolled_back(beginning: Beginning, partition: int, error: ModelRecordError) -> bool:
     with closing(beginning.reader(partition, error.offset + 1)) as reader:
-        return Lookout(error.model, reader, beginning.pause).look()
+        lookout = Lookout(reader, beginning.pause)
+        lookout.look()
+        return lookout.has_behind(error)
 
 
 def _check_position(beginning: Beginning, where: str, span: Span, checkpoint: Checkpoint) -> None:

@@ -17,29 +17,42 @@ from connectors.threads import on_thread
 from flows.control_records import records_ahead
 from flows.model_records import ModelRecordError, record_of
 
+MODELS_MAX = 1_000
+"""So many models' rollbacks are remembered of a partition; a log has hardly ever as many models."""
+
 
 class Lookout:
-    """Looks for a rollback of a model (of any, if ""), from where a reader of the log stands.
+    """Looks for rollbacks in one partition, from where a reader of its log stands.
 
     `pause` waits for some 10 ms while the broker fetches.
     """
 
-    def __init__(self, model: str, reader: LogReader, pause: Callable[[], None]) -> None:
-        self._model = model
+    def __init__(self, reader: LogReader, pause: Callable[[], None]) -> None:
         self._reader = reader
         self._pause = pause
+        self._last: dict[str, int] = {}
 
-    def look(self) -> bool:
-        """Whether there is one between where the last look ended and the log's present end.
+    def look(self) -> None:
+        """Read on from where the last look ended, to the log's present end.
 
         Raises:
             OSError: the log could not be read to its end.
         """
         for found in records_ahead(self._reader, "model", self._pause):
             record = record_of(found.value)
-            if record is not None and record.rollback and self._model in ("", record.model):
-                return True
-        return False
+            if record is None or not record.rollback:
+                continue
+            if record.model in self._last or len(self._last) < MODELS_MAX:
+                self._last[record.model] = found.offset
+
+    def has_behind(self, error: ModelRecordError) -> bool:
+        """Whether what was seen has a rollback behind a version: of its model, or any of "".
+
+        Not to be asked while a look goes on.
+        """
+        if error.model:
+            return self._last.get(error.model, -1) > error.offset
+        return max(self._last.values(), default=-1) > error.offset
 
 
 class Looking(Struct, kw_only=True):
@@ -47,7 +60,7 @@ class Looking(Struct, kw_only=True):
 
     offset: int
     lookout: Lookout
-    look: Future[bool]
+    look: Future[None]
 
 
 class Rollbacks:
@@ -66,18 +79,20 @@ class Rollbacks:
     def found(self, partition: int, error: ModelRecordError) -> bool:
         """Whether a rollback was found by now; asked again and again, as the partition is opened.
 
-        What went wrong with a look is tried again.
+        A partition may stand before several such versions, with nothing to commit between them:
+        what was seen for the first answers for those behind it. What went wrong with a look is
+        tried again.
         """
         looking = self._looking.get(partition)
-        if looking is None or looking.offset != error.offset:
+        if looking is None or looking.offset > error.offset:
             reader = self._reader_from(partition, error.offset + 1)
-            lookout = Lookout(error.model, reader, self._pause)
+            lookout = Lookout(reader, self._pause)
             look = on_thread(f"rollback-{partition}", lookout.look)
             self._looking[partition] = Looking(offset=error.offset, lookout=lookout, look=look)
             return False
         if not looking.look.done():
             return False
-        if looking.look.exception() is None and looking.look.result():
+        if looking.lookout.has_behind(error):
             return True
         looking.look = on_thread(f"rollback-{partition}", looking.lookout.look)
         return False
