@@ -145,8 +145,9 @@ class Mailbox:
         """The messages without newsletters to those who had unsubscribed from a trigger."""
         events = messages.events
         closed = events.at_ms > self._closed_ms[events.user]
-        unwanted = closed & np.isin(events.kind, NEWSLETTER)
-        return messages.take(np.flatnonzero(~unwanted)) if unwanted.any() else messages
+        if not closed.any():
+            return messages
+        return messages.take(np.flatnonzero(~(closed & np.isin(events.kind, NEWSLETTER))))
 
     def due(self, end_ms: int) -> list[Waiting]:
         """The answers received before an instant, in the order of their receipt."""
