@@ -170,6 +170,8 @@ def test_a_world_that_cannot_be_reached_ends_with_3_and_its_name(
         (("replay", log, "--state", log), "events.jsonl"),
         (("import", tmp_path / "missing.csv", "--format", "rees46", "--out", "-"), "missing.csv"),
         (("simulate", "--users", 1, "--days", 1, "--out", nowhere), "nowhere"),
+        (("simulate", "--out", "-", "--answers-to", tmp_path / "missing.jsonl"), "missing.jsonl"),
+        (("simulate", "--out", "-", "--answers-to", log), "expected a message of Beckon's"),
     ]
     for arguments, named in cases:
         failed = run(*arguments)
