@@ -21,6 +21,9 @@ from flows.partition import Engine
 from flows.slices import Decided, Routed, Stretch
 from state.store import Commit
 
+SHARED = ("lines", "data")
+"""What is no column with a row per event."""
+
 FAR = 2**62
 """Later than any instant, behind any offset."""
 
@@ -175,9 +178,13 @@ class DecideStage:
 def between(columns: Columns, first: int, end: int) -> Columns:
     """The events with offsets first .. end, in log order."""
     begin, after = np.searchsorted(columns.offset, (first, end)).tolist()
-    if begin == 0 and after == len(columns.offset):
-        return columns
-    return columns.take(np.arange(begin, after))
+    return columns._replace(
+        **{
+            name: getattr(columns, name)[begin:after]
+            for name in Columns._fields
+            if name not in SHARED
+        }
+    )
 
 
 def _first_from(parts: Sequence[Columns], at_ms: int) -> int:

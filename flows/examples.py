@@ -30,10 +30,11 @@ class ClosedExamples(Struct, frozen=True, kw_only=True):
     """Examples in order of place: (closed instant, user id, model's place in the config, sampled).
 
     model: (n,) index into the config's models. user: ids. outcome: (n,) bool. score: (n,) float64,
-    NaN where no version scored; version: then "", else 16 hex digits. trigger: the id of the one
-    that it was taken at, "" for one of the calendar. tags: (n,) bits of those
-    held. cells: (n, most) float64, the features of the row's group, NaN where missing. places: for
-    each model the columns of `cells` that its program reads, in its order.
+    NaN where no version scored; version: then 0, else its short name (see `version_text`).
+    trigger: (n, 2) the id of the one that it was taken at (see `trigger_text`), zeros for one of
+    the calendar. tags: (n,) bits of those held. cells: (n, most) float64, the features of the row's
+    group, NaN where missing. places: for each model the columns of `cells` that its program reads,
+    in its order.
     """
 
     model: Ints
@@ -42,8 +43,8 @@ class ClosedExamples(Struct, frozen=True, kw_only=True):
     closed_ms: Ints
     outcome: NDArray[np.bool_]
     score: NDArray[np.float64]
-    trigger: list[str]
-    version: list[str]
+    trigger: Ints
+    version: Ints
     tags: Ints
     cells: NDArray[np.float64]
     places: tuple[Ints, ...]
@@ -75,7 +76,6 @@ def closed_examples(rows: Ints, users: Texts, places: tuple[Ints, ...]) -> Close
     """What the loop reported, in order of place."""
     rows = in_order(rows, users)
     floats = rows.view(np.float64)
-    versions = rows[:, out.EXAMPLE_VERSION]
     return ClosedExamples(
         model=rows[:, out.EXAMPLE_MODEL],
         user=texts_of(users, rows[:, out.EXAMPLE_USER]),
@@ -83,8 +83,8 @@ def closed_examples(rows: Ints, users: Texts, places: tuple[Ints, ...]) -> Close
         closed_ms=rows[:, out.EXAMPLE_CLOSED],
         outcome=rows[:, out.EXAMPLE_OUTCOME].astype(np.bool_),
         score=floats[:, out.EXAMPLE_SCORE],
-        trigger=[trigger_text(words) for words in rows[:, _TRIGGER].tolist()],
-        version=[version_text(version) for version in versions.tolist()],
+        trigger=rows[:, _TRIGGER],
+        version=rows[:, out.EXAMPLE_VERSION],
         tags=rows[:, out.EXAMPLE_TAGS],
         cells=floats[:, out.EXAMPLE_FEATURES :],
         places=places,
@@ -100,7 +100,7 @@ def version_text(version: int) -> str:
     return f"{version % 2**64:016x}" if version else ""
 
 
-def trigger_text(words: tuple[int, int]) -> str:
+def trigger_text(words: Sequence[int]) -> str:
     """A trigger's id as it is written, "" where there is none.
 
     >>> trigger_text((0x0807060504030201, -1)), trigger_text((0, 0))
@@ -116,6 +116,8 @@ def in_order(rows: Ints, users: Texts) -> Ints:
     # Two users that close in the same second are rare: only then their ids need be looked at.
     same = np.diff(rows[:, out.EXAMPLE_CLOSED]) == 0
     among = np.flatnonzero(same & (np.diff(rows[:, out.EXAMPLE_USER]) != 0))
+    if len(among) == 0:
+        return rows
     runs = np.concatenate(([0], np.cumsum(~same)))
     for run in np.unique(runs[among]).tolist():
         first, end = np.searchsorted(runs, (run, run + 1)).tolist()
@@ -148,10 +150,10 @@ def _event(
         data=Example(
             model=model.name,
             sampled_at=sampled_at,
-            trigger=examples.trigger[row] or UNSET,
+            trigger=trigger_text(examples.trigger[row].tolist()) or UNSET,
             outcome=bool(examples.outcome[row]),
             score=_number(float(examples.score[row])),
-            version=examples.version[row] or None,
+            version=version_text(int(examples.version[row])) or None,
             tags=[tag.name for index, tag in enumerate(config.tags) if held >> index & 1],
             features={
                 name: _number(value)

@@ -226,7 +226,8 @@ def in_order(parts: Sequence[Waiting]) -> Waiting:
     """All of them as one, by the instant at which they closed, then by user."""
     users = [user for part in parts for user in part.users]
     closed_ms = np.concatenate([part.closed_ms for part in parts])
-    order = sorted(range(len(users)), key=lambda row: (closed_ms[row], users[row]))
+    places = list(zip(closed_ms.tolist(), users, strict=True))
+    order = sorted(range(len(places)), key=places.__getitem__)
     return Waiting(
         users=[users[row] for row in order],
         closed_ms=closed_ms[order],

@@ -33,28 +33,27 @@ class ScoreSums:
 
     def __init__(self, models: Sequence[Model]) -> None:
         """None yet."""
-        self._counts = {
-            index: np.zeros((2, BINS), np.int64)
-            for index, model in enumerate(models)
-            if not model.complement
-        }
+        self._counts = np.zeros((len(models), 2, BINS), np.int64)
         self._models = models
 
     def take(self, closed: Sequence[ClosedExamples]) -> None:
         """Count examples; those that had no score are passed over."""
-        for examples in closed:
-            for index in np.unique(examples.model).tolist():
-                rows = examples.rows_of(index)
-                scores, outcomes = examples.score[rows], examples.outcome[rows]
-                known = ~np.isnan(scores)
-                cells = (outcomes[known].astype(np.int64), bins_of(scores[known]))
-                np.add.at(self._counts[index], cells, 1)
+        if not closed:
+            return
+        models, outcomes, scores = (
+            np.concatenate(parts)
+            for parts in zip(*((one.model, one.outcome, one.score) for one in closed), strict=True)
+        )
+        known = ~np.isnan(scores)
+        cells = (models[known], outcomes[known].astype(np.int64), bins_of(scores[known]))
+        np.add.at(self._counts, cells, 1)
 
     def figures(self) -> Mapping[str, ScoreFigures]:
         """The figures of each model."""
         return {
-            self._models[index].name: figures_of_counts(counts)
-            for index, counts in self._counts.items()
+            model.name: figures_of_counts(counts)
+            for model, counts in zip(self._models, self._counts, strict=True)
+            if not model.complement
         }
 
 
