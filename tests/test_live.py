@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +18,13 @@ from connectors.events import Decoder, partition_of
 from connectors.log import ControlRecord
 from connectors.memory_broker import MemoryBroker, raw_batches
 from flows.config_records import config_record, encode_config, first_config, push
-from flows.live import POLL_RECORDS_MAX, LivePartition, LiveParts, open_partition
+from flows.live import LivePartition, LiveParts, open_partition
 from flows.live_apply import Applier
 from flows.metrics import Metrics
 from flows.partition import Engine
 from flows.partition_metrics import PartitionMetrics
 from flows.simulate import START_MS, SimulateOptions, simulate
-from state.store import Commit, MemoryStore, StoreConflict, StoreError
+from state.store import MemoryStore, StoreConflict, StoreError
 from tests.config_folders import copy_defaults, edit
 from tests.oracle_outputs import EPOCH
 
@@ -399,38 +398,3 @@ def deadline_ms(line: bytes) -> int:
     """The deadline of a trigger or a suppressed stage."""
     deadline = datetime.fromisoformat(json.loads(line)["data"]["deadline"])
     return round((deadline - EPOCH).total_seconds() * 1000)
-
-
-class Told(MemoryStore):
-    """A store that tells how far the log was applied at each commit."""
-
-    def __init__(self) -> None:
-        super().__init__(partitions=PARTITIONS)
-        self.offsets: list[int] = []
-
-    def commit(self, commit: Commit) -> None:
-        super().commit(commit)
-        self.offsets.append(commit.checkpoint.next_offset)
-
-
-@pytest.mark.parametrize("age_ms", [0, HOUR_MS])
-def test_what_is_read_long_after_it_came_is_committed_once_a_second(
-    messages: list[tuple[int, int, bytes]], age_ms: int
-) -> None:
-    broker, store = MemoryBroker(PARTITIONS), Told()
-    broker.now_ms = START_MS
-    for _, _, message in 8 * messages:
-        broker.append(0, message)
-    run = opened(broker, store, 0, "first")
-    for after_ms, count in ((0, 1), (500, 1 if age_ms else 2), (1_000, 2 if age_ms else 3)):
-        run.step(START_MS + age_ms + after_ms)
-        for _ in range(1_000):
-            if len(store.offsets) == count:
-                break
-            time.sleep(0.01)
-            # Another round, as the commit before may have been under way.
-            run.settle([], START_MS + age_ms + after_ms)
-        assert len(store.offsets) == count
-    polls = (1, 3) if age_ms else (1, 2, 3)
-    assert store.offsets == [count * POLL_RECORDS_MAX for count in polls]
-    run.close(START_MS + age_ms + 1_000)
