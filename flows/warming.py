@@ -6,8 +6,10 @@ Compiling takes a minute, once for a version; loading what was compiled before t
 from __future__ import annotations
 
 import numpy as np
+from msgspec.structs import replace
 
 from config.load import load
+from connectors.late import Withheld
 from connectors.log import ControlRecord
 from connectors.memory_broker import raw_batches
 from flows.example_records import partitions_of
@@ -27,7 +29,7 @@ ADDED_AT_MS, DAY_MS = 1_767_261_600_000, 86_400_000
 
 
 def warm_up() -> None:
-    """Have a cart abandoned, and its user stored and loaded, so that all of it is compiled."""
+    """Have a cart abandoned, and its user stored, loaded, settled by other rules and shown."""
     config = load()
     applier = Applier(config, Engine(config), partition=0, partitions=1)
     (added,) = raw_batches([(ADDED_AT_MS, ADDED)], 0)
@@ -35,8 +37,27 @@ def warm_up() -> None:
     assert any(one.triggers for one in applied), "a cart that is left brings a trigger"
     engine = applier.engine
     commit = engine.commit()
-    snapshot = Snapshot(checkpoint=commit.checkpoint, rows=commit.rows, shape=commit.shape)
-    Engine(config, snapshot=snapshot)
+    checkpoint = replace(commit.checkpoint, config_version="of other rules")
+    snapshot = Snapshot(checkpoint=checkpoint, rows=commit.rows, shape=commit.shape)
+    loaded = Engine(config, snapshot=snapshot)
+    for journey in config.journeys:
+        loaded.withhold(not_sent(journey.name))
+    assert [*loaded.profiles()], "who is stored is known"
+    next(loaded.holders(0), None)
+
+
+def not_sent(journey: str) -> Withheld:
+    """What the log says of a trigger that was not sent."""
+    at_ms = ADDED_AT_MS + DAY_MS
+    return Withheld(
+        subject="a user",
+        trigger="0" * 32,
+        journey=journey,
+        instant_ms=at_ms,
+        line=b"",
+        offset=2,
+        log_ms=at_ms + 1,
+    )
 
 
 def tick_at(log_ms: int) -> ControlRecord:
