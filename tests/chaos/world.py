@@ -168,11 +168,11 @@ class World:
     def expire_leases(self, *partitions: int) -> None:
         """What would come about within three seconds of an engine's death."""
         leases = [partition_keys(self.prefix, one).lease for one in partitions or range(PARTITIONS)]
-        self._delete(leases)
+        self._redis("DEL", *leases)
 
     def expire_learners_lease(self) -> None:
         """The same of a learner."""
-        self._delete([learner_keys(self.prefix).lease])
+        self._redis("DEL", learner_keys(self.prefix).lease)
 
     def finish(self) -> Verdict:
         """Let an engine come to the end of the log and of its timers, stop it, and judge."""
@@ -180,6 +180,7 @@ class World:
         engine = self.running()
         self.wait_until_settled(engine)
         self.stop(engine)
+        assert until(self._no_learner_is_left, STOP_SECONDS_MAX), f"it learns on:\n{self.tail()}"
         config = load(self.config)
         return verdict(config, self.kafka, self._settings, PARTITIONS, self.poison)
 
@@ -272,10 +273,15 @@ class World:
     def _kafka_options(self) -> tuple[str, ...]:
         return ("--kafka", f"kafka://{self.kafka.servers}", "--prefix", self.prefix)
 
-    def _delete(self, keys: Sequence[bytes]) -> None:
+    def _no_learner_is_left(self) -> bool:
+        """Whether the last learner has saved what it knows; it may end after its engine."""
+        return not self._redis("EXISTS", learner_keys(self.prefix).lease)
+
+    def _redis(self, command: str, *keys: bytes) -> int:
         client = connect(self._settings)
-        client.execute_command("DEL", *keys)
+        count = int(client.execute_command(command, *keys))
         client.close()
+        return count
 
     def _checkpoints(self) -> list[Checkpoint]:
         """Fewer than partitions before each had its first commit."""
