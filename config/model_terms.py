@@ -49,7 +49,9 @@ class Terms:
         above: dict[str, str | None] = {}
         for name, expression in self.expressions.items():
             below = self.expressions.keys() - above.keys()
-            seen = Seen(features=self.features, numbers=numbers, above=above, below=below)
+            seen = Seen(
+                features=self.features, numbers=numbers, above=above, below=below, itself=name
+            )
             writer = TermWriter(source_of(expression.text), seen, steps)
             value = writer.write_term(expression.tree) if expression.tree is not None else None
             for fault in writer.faults:

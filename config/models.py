@@ -173,9 +173,12 @@ def read_sampling(
     if channel and channels is not None and channel not in channels:
         place = table.place.at("channel")
         place.report_unknown("channel in shop.toml named", channel, channels)
+    found = len(table.place.found)
     every_ms = read_span(table, "every") if "every" in table else 0
     table.asked.add("every")
-    if every_ms and within_ms > OPEN_EXAMPLES_MAX * every_ms:
+    # Of a span that is out of its range there is nothing more to say.
+    is_span = len(table.place.found) == found and within_ms <= WINDOW_MS_MAX
+    if every_ms and is_span and within_ms > OPEN_EXAMPLES_MAX * every_ms:
         least = format_duration(-(-within_ms // OPEN_EXAMPLES_MAX // HOUR_MS) * HOUR_MS)
         message = f"expected at least {least}, so that at most {OPEN_EXAMPLES_MAX} samples of a "
         message += f"user wait for their outcome at once, got {format_duration(every_ms)}"

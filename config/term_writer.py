@@ -44,6 +44,8 @@ SIGNATURES: Mapping[str, str] = {
 class Seen(Struct, frozen=True, kw_only=True):
     """What a term sees: features (None: not known), numbers by name, terms above, and those below.
 
+    `itself` is its own name, which it may not read.
+
     None in the place of a feature, a number or a term: it has a problem of its own.
     """
 
@@ -51,6 +53,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     numbers: Mapping[str, float | None]
     above: Mapping[str, str | None]
     below: Collection[str]
+    itself: str
 
 
 class TermWriter:
@@ -110,6 +113,9 @@ class TermWriter:
         for known in (seen.numbers, seen.above):
             if name in known:
                 return known[name]
+        if name == seen.itself:
+            message = f"expected a feature or a term above, got the term itself, {shown(name)}"
+            return self.fault(message, fix="name another")
         if name in seen.below:
             message = f"expected a term that stands above this one, got {shown(name)}"
             return self.fault(message, fix=f"move {name} above")
@@ -232,8 +238,11 @@ class TermWriter:
     def calculated(self, node: ast.Call, function: str, values: list[float | str]) -> Value:
         """A logarithm of a number, such as that of a knot; nothing else takes a number first."""
         (first, *_) = values
-        if function in ("log", "log1p") and isinstance(first, float) and first > 0.0:
-            return math.log(first) if function == "log" else math.log1p(first)
+        if function in ("log", "log1p") and isinstance(first, float):
+            if first > 0.0:
+                return math.log(first) if function == "log" else math.log1p(first)
+            message = f"expected a number above 0, got {self.excerpt(node)}"
+            return self.fault(message, fix=f"write {function} of a number above 0")
         wanted = SIGNATURES[function]
         excerpt = self.excerpt(node)
         message = f"expected a value x that differs by user, and else numbers, got {excerpt}"

@@ -35,7 +35,6 @@ FIXES = (
     ("Illegal character '\\n'", "the text is not closed on its line", "add the quotes at its end"),
     ("Unescaped '\\'", "a \\ in quotes needs another one", "write \\\\, or use single quotes"),
     ("Invalid date or datetime", "no such date", "write one like 2026-11-21T00:00:00Z"),
-    ("Cannot overwrite a value", "the key is there twice", "remove or rename one of the two"),
 )
 """How the parser's messages begin, and what they mean."""
 
@@ -50,6 +49,9 @@ HABITS = tuple(
 )
 """What people write out of habit where the parser gave up, and what to write instead."""
 
+OVERWRITTEN = "Cannot overwrite a value"
+KEY = re.compile(r"\s*([^=#]+?)\s*=")
+REMOVE_ONE = "remove or rename one of the two"
 TWICE = re.compile(
     r"Cannot declare \((?P<keys>.*?),?\) twice|Duplicate inline table key (?P<key>.*)"
 )
@@ -67,7 +69,12 @@ def syntax_fault(text: str, error: ValueError | RecursionError) -> SyntaxFault:
     twice = TWICE.fullmatch(said)
     if twice:
         name = (twice["keys"] or twice["key"]).replace("', '", ".")
-        return SyntaxFault(f"{name} is there twice", "remove or rename one of the two", spot)
+        return SyntaxFault(f"{name} is there twice", REMOVE_ONE, spot)
+    if said.startswith(OVERWRITTEN):
+        # The parser stands behind the value by now.
+        key = KEY.match(text.split("\n")[spot.line - 1])
+        name = shown(key[1]) if key else "the key"
+        return SyntaxFault(f"{name} is there twice", REMOVE_ONE, spot)
     rest = rest_of_line(text, spot)
     for beginning, message, fix in FIXES:
         if said.startswith(beginning):

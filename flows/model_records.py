@@ -77,8 +77,8 @@ def model_of(value: bytes, offset: int) -> tuple[str, Version]:
     except (msgspec.DecodeError, UnreadableModelError) as error:
         message = f"{where}: this version of Beckon cannot read it: {error}; {way_out}"
         raise ModelRecordError(message, offset=offset, model=model) from error
-    if version.id[:SHORT_DIGITS] != record.version:
-        message = f"{where}: expected version {record.version}, got {version.id}; {way_out}"
+    if (found := version.id[:SHORT_DIGITS]) != record.version:
+        message = f"{where}: expected version {record.version}, got {found}; {way_out}"
         raise ModelRecordError(message, offset=offset, model=model)
     return model, version
 

@@ -20,6 +20,11 @@ from flows.range_parts import Beginning, records_back
 from state.redis_reading import RedisReader
 
 NAME_DIGITS_MIN = 4
+UNREADABLE = "the one that cannot be read"
+WHERE_TO_LOOK = (
+    "`beckon models list` tells which there are, of models that learn; a complement, such as the "
+    "default churn_30d, has the versions of its model"
+)
 
 
 class Logged(Struct, frozen=True, kw_only=True):
@@ -98,7 +103,7 @@ def version_before(versions: Iterator[Logged], model: str) -> Logged:
         if one.model not in ("", model):
             continue
         if not current:
-            current = one.name if one.version is not None else "unreadable"
+            current = one.name if one.version is not None else UNREADABLE
             is_behind = one.version is None
         if one.version is None or one.rollback:
             continue
@@ -107,8 +112,7 @@ def version_before(versions: Iterator[Logged], model: str) -> Logged:
         is_behind |= one.name == current
     known = f"before {current} " if current else ""
     raise NoVersionError(
-        f"model {model}: expected a version {known}in the log, got none; "
-        "`beckon models list` tells which there are"
+        f"model {model}: expected a version {known}in the log, got none; {WHERE_TO_LOOK}"
     )
 
 
@@ -127,7 +131,7 @@ def version_named(versions: Iterator[Logged], model: str, digits: str) -> Logged
             return one
     raise NoVersionError(
         f"model {model}: expected a version {digits} that can be read in the log, got none; "
-        "`beckon models list` tells which there are"
+        f"{WHERE_TO_LOOK}"
     )
 
 
@@ -152,5 +156,8 @@ def stored_version(profiles: RedisReader, model: str) -> Logged:
     found = logged(stored[model], -1, 0) if model in stored else None
     if found is not None and found.version is not None:
         return found
-    known = ", ".join(sorted(stored)) or "no model"
-    raise NoVersionError(f"expected a model with a version ({known} has one), got {model!r}")
+    known = ", ".join(sorted(stored)) or "none"
+    raise NoVersionError(
+        f"expected a model with a version in partition 0 (those are: {known}), got {model!r}; "
+        f"{WHERE_TO_LOOK}"
+    )

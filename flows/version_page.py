@@ -14,6 +14,8 @@ from flows.learn_saved import Version
 from flows.version_history import Logged
 
 EVERYWHERE = "all"
+SECOND_LENGTH = len("2026-11-22T17:10:07")
+"""Of an instant, up to its second: a row has no room for more."""
 
 
 class ListedVersion(Struct, frozen=True, kw_only=True):
@@ -79,7 +81,7 @@ def list_table(lines: Sequence[ListedVersion], partitions: int) -> Table:
         table.add_row(
             line.model or "?",
             line.version or "?",
-            line.logged_at,
+            f"{line.logged_at[:SECOND_LENGTH]}Z",
             f"{line.learned:,}" if line.learned is not None else "unreadable",
             EVERYWHERE if len(line.in_force) == partitions else where,
             ", ".join(note for note, holds in notes if holds),

@@ -176,6 +176,7 @@ SEEN = Seen(
     numbers={"many": 3.0, "horizon_days": 30.0},
     above={"above": "above", "broken": None},
     below=("below",),
+    itself="written",
 )
 
 
