@@ -67,6 +67,7 @@ def _look_after(
     code = child.process.poll()
     if code is None:
         return 0
+    _close_input(child.process)
     child.process = None
     if code in fatal_codes:
         return code
@@ -98,6 +99,13 @@ def _stop_all(children: Sequence[Child]) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        _close_input(process)
     # One that had not begun yet dies of the signal itself.
     codes = [one.returncode for one in running if one.returncode not in (0, -signal.SIGTERM)]
     return max(codes, default=0)
+
+
+def _close_input(process: subprocess.Popen[bytes]) -> None:
+    """Close our end of what an ended process read, or Python complains of it on stderr."""
+    assert process.stdin is not None, "a pipe, as it was started"
+    process.stdin.close()
