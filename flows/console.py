@@ -121,7 +121,7 @@ def note_compiling() -> None:
             "set BECKON_CACHE to a directory that can be written"
         ) from error
     if not any(directory.rglob(f"*.{apply_events.__name__}-*.nbi")):
-        click.echo("compiling the engine, once for this version (about a minute)...", err=True)
+        click.echo("compiling the engine, once for this version (about half a minute)...", err=True)
 
 
 @contextmanager
