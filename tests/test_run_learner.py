@@ -135,7 +135,8 @@ def test_a_second_learner_waits_and_goes_on_where_the_first_was_killed(learners:
     lines = example_lines(CONFIG, 600)
     ports = (free_port(), free_port())
     first = learners.start(ports[0])
-    wait_until(lambda: is_ready(ports[0]), START_SECONDS_MAX, learners.log)
+    # One that waits is ready, too: the second must not come first.
+    wait_until(lambda: owns(ports[0]), START_SECONDS_MAX, learners.log)
     learners.start(ports[1])
     wait_until(lambda: is_ready(ports[1]), START_SECONDS_MAX, learners.log)
     assert [total(port, "beckon_learner_owned") for port in ports] == [1, 0]
@@ -172,14 +173,24 @@ def in_force(port: int) -> float:
     return total(port, "beckon_model_info")
 
 
-def test_a_published_version_is_soon_in_force_and_stored(learners: Learners, engine: int) -> None:
+def owns(port: int) -> bool:
+    """Whether the learner of a port has the lease."""
+    return is_ready(port) and total(port, "beckon_learner_owned") == 1
+
+
+def wait_until_stored(learners: Learners, seconds: float) -> None:
+    """Wait for the commits that bring a version of each model to each partition's profiles."""
     reader = RedisReader(redis_settings(learners.redis_url))
     wait_until(
         lambda: all(set(reader.models(one)) == set(NAMES) for one in range(PARTITIONS)),
-        IN_FORCE_SECONDS_MAX,
+        seconds,
         learners.log,
     )
     reader.close()
+
+
+def test_a_published_version_is_soon_in_force_and_stored(learners: Learners, engine: int) -> None:
+    wait_until_stored(learners, IN_FORCE_SECONDS_MAX)
     assert dict(learners.published(0)).keys() == set(NAMES)
 
 
@@ -217,6 +228,8 @@ def test_a_rollback_frees_partitions_that_cannot_read_a_version(
     servers = [*learners.broker, "--redis", learners.redis_url]
     name, other = NAMES
     good = dict(learners.published(0))[name]
+    # What the next record refuses was perhaps not committed yet, and is asked for below.
+    wait_until_stored(learners, PATIENCE_SECONDS)
     writer = KafkaBroker(learners.kafka).writer()
     push_to_all(writer, PARTITIONS, "model", b'{"control":"model","model":"%s"}' % name.encode())
     wait_until(
