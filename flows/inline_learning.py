@@ -20,7 +20,6 @@ from flows.learn_saved import Version, version_id
 from flows.learn_watch import ModelLearner, load_model, settings_of
 from flows.learning import definition
 from flows.model_records import encode_model
-from flows.proving import Prover
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ class InlineLearning:
 
     def __init__(self, config: Config, saved: bytes = b"") -> None:
         held = saved_models(saved)
-        self._prover = Prover(config)
+        self._config = config
         self._proved: set[str] = set()
         self._models = {
             index: _LearnedModel(index, definition(config, model), model, held)
@@ -101,9 +100,7 @@ class InlineLearning:
     def learn(self) -> list[tuple[str, Version]]:
         """See `flows.decide.Learning`."""
         learned = [(model, model.learn()) for model in self._models.values()]
-        for model, version in learned:
-            if version is not None and model.name not in self._proved:
-                self._prove(model)
+        self._prove([model for model, version in learned if version is not None])
         return [(model.name, version) for model, version in learned if version is not None]
 
     def records(self) -> dict[str, bytes]:
@@ -124,11 +121,18 @@ class InlineLearning:
             )
         )
 
-    def _prove(self, model: _LearnedModel) -> None:
-        """Prove a model's first version of a run: proofs of all took as long as learning itself."""
-        fault = self._prover.fault_of(model.name, model.published, model.learner)
-        assert not fault, f"model {model.name}: versions score as River's pipeline does: {fault}"
-        self._proved.add(model.name)
+    def _prove(self, published: list[_LearnedModel]) -> None:
+        """Prove each model's first version of a run: all of them took as long as learning itself.
+
+        River is imported only where there is something to prove.
+        """
+        for model in published:
+            if model.name not in self._proved:
+                from flows.proving import Prover
+
+                fault = Prover(self._config).fault_of(model.name, model.published, model.learner)
+                assert not fault, f"model {model.name}: versions score as River's do: {fault}"
+                self._proved.add(model.name)
 
 
 class _LearnedModel:
