@@ -18,7 +18,7 @@ from config.schema import Config, Model
 from flows.examples import ClosedExamples
 from flows.learn_saved import Version, version_id
 from flows.learn_watch import ModelLearner, load_model, settings_of
-from flows.learning import definition
+from flows.model_definition import definition
 from flows.model_records import encode_model
 
 log = logging.getLogger(__name__)

@@ -87,11 +87,13 @@ class LearnerRun:
         self._parts = parts
         self._config_value = record.value
         self._saved = parts.store.load()
-        self._learning = self._resumed(config_of(record))
+        first, self._publish_from = parts.span()
+        self._learning = self._resumed(config_of(record), first)
         self._reader = parts.reader_from(self._learning.next_offset)
         self._changed = False
         self._saved_at_ms = self._looked_at_ms = self._config_at_ms = 0
         self._tried_at_ms: dict[str, int] = {}
+        self._held: set[str] = set()
         self._lag = 0
         self.heard_at_ms = 0
         parts.metrics.configured(self._learning.names)
@@ -106,7 +108,7 @@ class LearnerRun:
         if now_ms - self._config_at_ms >= CONFIG_EVERY_MS:
             self._config_at_ms = now_ms
             self._look_for_config()
-            self._held()
+            self._look_for_held()
         polled = self._reader.poll(POLL_EXAMPLES_MAX)
         if polled.heard:
             self.heard_at_ms = now_ms
@@ -148,13 +150,12 @@ class LearnerRun:
         with suppress(OSError, StoreError):
             self._parts.store.release(self._parts.owner)
 
-    def _resumed(self, config: Config) -> Learning:
+    def _resumed(self, config: Config, first: int) -> Learning:
         learning = Learning(config, self._parts.partitions)
         if self._saved is None:
             return learning
         saved = saved_of(self._saved)
-        first, end = self._parts.span()
-        check_saved(saved, self._parts.partitions, end)
+        check_saved(saved, self._parts.partitions, self._publish_from)
         self._tell_anew(learning.resume(saved, config))
         if saved.next_offset < first:
             learning.next_offset = first
@@ -196,19 +197,26 @@ class LearnerRun:
         self._parts.store.check(self._saved)
 
     def _publish(self, now_ms: int) -> None:
-        """Put the versions into the log that are due; those that an operator holds stay back."""
+        """Put the versions into the log that are due; those that an operator holds stay back.
+
+        None is before the learner has come to where the topic ended when it began: a version in
+        force may know more than it does until then.
+        """
+        if self._learning.next_offset < self._publish_from:
+            return
         due = [
             (model, version)
             for model, version in self._learning.unpublished()
             if now_ms - self._tried_at_ms.get(model, 0) >= PUBLISH_EVERY_MS
+            and model not in self._held
         ]
         if not due:
             return
-        held = self._held()
+        self._look_for_held()
         self._keep(now_ms)
         failpoint("saved")
         for model, version in due:
-            if model in held:
+            if model in self._held:
                 continue
             self._tried_at_ms[model] = now_ms
             if fault := self._learning.fault_of(model, version):
@@ -232,11 +240,13 @@ class LearnerRun:
             "start the learner again, then go back to the Beckon that ran before"
         )
 
-    def _held(self) -> dict[str, str]:
-        """The models that an operator holds, as of now."""
+    def _look_for_held(self) -> None:
+        """Note the models that an operator holds; what they know goes out once they are resumed."""
         held = self._parts.store.held()
-        self._parts.metrics.held({model: model in held for model in self._learning.names})
-        return held
+        self._held = {model for model in self._learning.names if model in held}
+        self._parts.metrics.held({model: model in self._held for model in self._learning.names})
+        for model in self._held:
+            self._changed |= self._learning.note_overruled(model)
 
 
 def saved_of(value: bytes) -> SavedLearning:

@@ -7,7 +7,6 @@ in order of their places; a model has learned those at or before its last place 
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 
@@ -22,11 +21,10 @@ from flows.example_records import Sample, partitions_of, row_of, samples_in
 from flows.learn_figures import Figures
 from flows.learn_sealed import opened, sealed
 from flows.learn_watch import Alarm, ModelLearner, load_model, settings_of
+from flows.model_definition import definition
 from flows.model_records import version_name
 from flows.proving import Prover
-from state.example_groups import definition_of
 
-DEFINITION_BYTES = 8
 PARKED_MAX = 8
 """How many models that the config has no more are kept, for a config that has them again."""
 
@@ -147,6 +145,13 @@ class Learning:
         learned.published = version_name(version)
         learned.published_count = learned.learner.learned_count
 
+    def note_overruled(self, name: str) -> bool:
+        """Another version than the last published is in force; whether that was news."""
+        learned = self._models[name]
+        was_published = bool(learned.published)
+        learned.published, learned.published_count = "", 0
+        return was_published
+
     def figures(self) -> dict[str, Figures]:
         """How good the scores were that users were given, by model."""
         return {name: learned.learner.figures for name, learned in self._models.items()}
@@ -252,14 +257,3 @@ def resume(learned: LearnedModel, saved: SavedModel) -> bool:
     learned.learner, learned.places = learner, dict(saved.places)
     learned.published, learned.published_count = saved.published, saved.published_count
     return True
-
-
-def definition(config: Config, model: Model) -> str:
-    """A digest of what makes a model's examples what they are, and of its terms.
-
-    What may change without it: whom it is sampled of, the default, and how it is learned.
-    """
-    features = [definition_of(index, config.features) for index in model.features]
-    parts = (model.outcome, model.within_ms, model.every_ms, model.channel, model.recipe, features)
-    encoded = msgspec.json.encode(parts)
-    return hashlib.blake2b(encoded, digest_size=DEFINITION_BYTES).hexdigest()

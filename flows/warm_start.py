@@ -22,7 +22,8 @@ from flows.learn_figures import Figures
 from flows.learn_sealed import UnreadableModelError
 from flows.learn_watch import figures_of, load_model, settings_of
 from flows.learner import check_saved, saved_of
-from flows.learning import SavedLearning, SavedModel, definition, sealed_learning
+from flows.learning import SavedLearning, SavedModel, sealed_learning
+from flows.model_definition import definition
 from flows.resuming import LEARNER_PARTITION
 from state.learner_store import LearnerStore
 from state.store import StoreConflict, StoreError

@@ -14,6 +14,8 @@ from connectors.memory_broker import MemoryBroker
 from flows.config_records import config_record, encode_config
 from flows.control_records import LogRecordError
 from flows.learner import (
+    CONFIG_EVERY_MS,
+    POLL_EXAMPLES_MAX,
     PUBLISH_EVERY_MS,
     SAVE_EVERY_MS,
     LearnerParts,
@@ -158,8 +160,37 @@ def test_what_an_operator_holds_is_learned_and_not_published(
     shop.step(run)
     assert [model for model, _ in shop.published()] == NAMES[1:]
     shop.store.resume(NAMES[0])
-    shop.step(run, SAVE_EVERY_MS)
+    shop.step(run, CONFIG_EVERY_MS)
     assert [model for model, _ in shop.published()] == [*NAMES[1:], NAMES[0]]
+
+
+def test_a_version_that_was_rolled_back_goes_out_again_once_its_model_is_resumed(
+    shop: Shop, lines: list[bytes]
+) -> None:
+    shop.write(lines)
+    run = shop.open()
+    shop.step(run)
+    first = shop.published()
+    shop.store.hold(NAMES[0], "0" * 16)
+    shop.step(run, CONFIG_EVERY_MS)
+    shop.step(run, PUBLISH_EVERY_MS)
+    assert shop.published() == first
+    shop.store.resume(NAMES[0])
+    shop.step(run, CONFIG_EVERY_MS)
+    assert shop.published() == [*first, first[0]]
+
+
+def test_who_is_behind_publishes_nothing_before_the_end_is_reached(
+    shop: Shop, lines: list[bytes]
+) -> None:
+    shop.write(lines)
+    shop.write([b"foreign"] * POLL_EXAMPLES_MAX)
+    run = shop.open()
+    while run.next_offset < len(lines):
+        shop.step(run, PUBLISH_EVERY_MS)
+        assert shop.published() == []
+    shop.step(run, 1_000)
+    assert [model for model, _ in shop.published()] == NAMES
 
 
 def test_a_version_with_a_fault_is_not_published_and_the_one_before_it_stays(

@@ -11,7 +11,8 @@ from msgspec import Struct
 from config.schema import Config
 from connectors.log import EXAMPLES_TOPIC, ControlRecord
 from connectors.memory_broker import MemoryBroker
-from flows.learning import Learning, SavedLearning, definition, load_saved
+from flows.learning import Learning, SavedLearning, load_saved
+from flows.model_definition import definition
 from flows.model_records import ModelRecordError, model_of, record_of, version_name
 from state.learner_store import RedisLearnerStore
 from state.redis_settings import RedisSettings
