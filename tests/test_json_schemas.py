@@ -18,9 +18,10 @@ from tests.test_config_messages import MISTAKES, problems_after
 from tests.world_configs import write_config
 
 ABOUT_SHAPE = re.compile(
-    r"expected (text|true or false|a whole number|a number,|one of|a duration|a list of texts"
-    r"|a table|a share|a rate above|a currency|a key|either an event or a tag|a rule in quotes"
-    r"|two different features|up to 8 names|letters, digits|a group with at least|a stage's name)"
+    r"expected (text|true or false|a whole number|a number,|one of|a duration(?! of at most)"
+    r"|a list of texts|a table|a share|a rate above|a currency|a key|either an event or a tag"
+    r"|a rule in quotes|two different features|up to 8 names|letters, digits"
+    r"|a group with at least|a stage's name)"
     r"|no key|'.*' is there twice|a tile needs a window|'\w+' is not supported yet|so no key"
     r"|has a meaning of its own"
 )

@@ -40,7 +40,7 @@ def chart(
 def option_rows(page: str) -> dict[str, str]:
     """The options of the page's table, with what is said of them in the last column."""
     section = page.split("\n## Options\n", 1)[1].split("\n#", 1)[0]
-    rows = re.findall(r"^\| `(--\w+)` \| .* \| (.+) \|$", section, re.MULTILINE)
+    rows = re.findall(r"^\| `(--[\w-]+)` \| .* \| (.+) \|$", section, re.MULTILINE)
     return dict(rows)
 
 
