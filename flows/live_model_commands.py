@@ -32,7 +32,10 @@ def list_versions(kafka: KafkaSettings, redis: RedisSettings, count: int, *, as_
     """List the versions in the log, newest first, and where each is in force."""
     import msgspec
 
-    from flows.log_config import pause
+    from connectors.kafka import KafkaBroker
+    from flows.config_records import config_of
+    from flows.learner import there_must_be
+    from flows.log_config import config_in_force, pause
     from flows.show import show
     from flows.version_history import in_force, newest, versions_back
     from flows.version_page import list_table, listed
@@ -43,7 +46,10 @@ def list_versions(kafka: KafkaSettings, redis: RedisSettings, count: int, *, as_
     scored_by = in_force(profiles)
     known = {model for model, _ in scored_by}
     held = RedisLearnerStore(redis).held()
-    lines = listed(newest(versions_back(kafka, pause), count, known), scored_by, held)
+    config = config_of(there_must_be(config_in_force(profiles, KafkaBroker(kafka))))
+    programs = {model.name: model.recipe.program for model in config.models}
+    found = newest(versions_back(kafka, pause), count, known)
+    lines = listed(found, scored_by, held, programs)
     if as_json:
         click.echo("\n".join(msgspec.json.encode(line).decode() for line in lines))
     else:

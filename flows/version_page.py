@@ -9,9 +9,11 @@ from msgspec import Struct
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from config.terms import TermProgram
 from connectors.triggers import instant_text
 from flows.learn_saved import Version
 from flows.version_history import Logged
+from flows.versions import fits
 
 EVERYWHERE = "all"
 SECOND_LENGTH = len("2026-11-22T17:10:07")
@@ -19,12 +21,16 @@ SECOND_LENGTH = len("2026-11-22T17:10:07")
 
 
 class ListedVersion(Struct, frozen=True, kw_only=True):
-    """A line of the list. `learned`: examples it knows, None where it cannot be read."""
+    """A line of the list. `learned`: examples it knows, None where it cannot be read.
+
+    fits: whether the config in force has the model with its terms; else the default scores.
+    """
 
     model: str
     version: str
     logged_at: str
     learned: int | None
+    fits: bool
     in_force: list[int]
     rollback: bool
     held: bool
@@ -53,31 +59,40 @@ def listed(
     versions: Sequence[Logged],
     in_force: Mapping[tuple[str, str], list[int]],
     held: Mapping[str, str],
+    programs: Mapping[str, TermProgram],
 ) -> list[ListedVersion]:
-    """The lines of the list, by model and newest first; `held` are those that were chosen."""
-    lines = [
-        ListedVersion(
+    """The lines of the list, by model and newest first.
+
+    in_force: in which partitions the profiles keep a version as the last. held: the versions that
+    were chosen. programs: the terms that models of the config have.
+    """
+    lines = []
+    for one in versions:
+        program = programs.get(one.model)
+        is_fit = program is not None and one.version is not None and fits(one.version, program)
+        line = ListedVersion(
             model=one.model,
             version=one.name,
             logged_at=instant_text(one.log_ms),
             learned=one.version.learned_count if one.version is not None else None,
-            in_force=in_force.get((one.model, one.name), []),
+            fits=is_fit,
+            in_force=in_force.get((one.model, one.name), []) if is_fit else [],
             rollback=one.rollback,
             held=held.get(one.model) == one.name,
         )
-        for one in versions
-    ]
+        lines.append(line)
     return sorted(lines, key=lambda line: line.model)
 
 
 def list_table(lines: Sequence[ListedVersion], partitions: int) -> Table:
     """The list as a table."""
     table = Table(box=SIMPLE_HEAD)
-    for column in ("model", "version", "in the log since", "examples", "partitions", "by hand"):
+    for column in ("model", "version", "in the log since", "examples", "in force", "notes"):
         table.add_column(column, justify="right" if column == "examples" else "left")
     for line in lines:
         where = ", ".join(map(str, line.in_force))
-        notes = (("rollback", line.rollback), ("held", line.held))
+        is_other = line.learned is not None and not line.fits
+        notes = (("rollback", line.rollback), ("held", line.held), ("other terms", is_other))
         table.add_row(
             line.model or "?",
             line.version or "?",
