@@ -127,7 +127,7 @@ def _run(program: Program, features: NDArray[np.float64]) -> None:
 
 @inlined
 def value_of(kind: int, first: float, second: float, low: float, high: float) -> float:
-    """The value of one step. What needs a missing input is missing itself."""
+    """The value of one step. What needs a missing input is missing itself, as sums are anyway."""
     value = math.nan
     if kind == FIRST_OF:
         value = second if math.isnan(first) else first
@@ -135,6 +135,12 @@ def value_of(kind: int, first: float, second: float, low: float, high: float) ->
         value = low if math.isnan(first) else first
     elif kind == EQUALS:
         value = 1.0 if first == low else 0.0
+    elif kind == LINEAR:
+        value = first * low + high
+    elif kind == SUM:
+        value = first + second
+    elif kind == PRODUCT:
+        value = first * second
     elif math.isnan(first) or math.isnan(second):
         value = math.nan
     elif kind == LOG1P:
@@ -143,16 +149,10 @@ def value_of(kind: int, first: float, second: float, low: float, high: float) ->
         value = math.log(max(first, LOG_MIN))
     elif kind == LOG_EXPM1:
         value = _log_expm1(first)
-    elif kind == LINEAR:
-        value = first * low + high
     elif kind == CLIP:
         value = min(max(first, low), high)
     elif kind == HINGE:
         value = max(first - low, 0.0)
-    elif kind == SUM:
-        value = first + second
-    elif kind == PRODUCT:
-        value = first * second
     elif kind == RATIO:
         value = first / max(second, low)
     return value

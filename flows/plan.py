@@ -270,6 +270,10 @@ class _Writer(PlanList):
         turns = [self.turn(turn) for rule in rules for turn in turns_of(rule, features)]
         settled = [index for index in affected if tags[index].rule]
         stays = stays_of(affected, tags)
+        scores = self.scores.block(self.held_scores(touched))
+        unscored = touched - self.propensities()
+        is_split = scores != 0 and affected_tags(unscored, tags, features) != []
+        rest = self.scope(unscored) if is_split else 0
         return self.run(
             [
                 sum(1 << index for index in affected),
@@ -279,7 +283,8 @@ class _Writer(PlanList):
                 self.listed(read),
                 self.listed(windowed),
                 self.listed(list(dict.fromkeys(turns))),
-                self.scores.block(self.held_scores(touched)),
+                scores,
+                rest,
             ]
         )
 

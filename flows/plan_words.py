@@ -56,7 +56,7 @@ CHANNEL_TEXT, CHANNEL_TRAIT = range(2)
 TAG_WORDS = 6
 TAG_RULE, TAG_KEEP_MS, TAG_KEEP_WORD, TAG_BLOCKERS, TAG_ANCESTORS, TAG_SINCE = range(6)
 
-SCOPE_WORDS = 8
+SCOPE_WORDS = 9
 (
     SCOPE_TAGS,
     SCOPE_RULES,
@@ -66,12 +66,14 @@ SCOPE_WORDS = 8
     SCOPE_WINDOWS,
     SCOPE_TURNS,
     SCOPE_SCORES,
+    SCOPE_UNSCORED,
 ) = range(SCOPE_WORDS)
 """What settles together: bits of tags, groups included; and lists. Of the tags with rules; of pairs
 of a group and the bits of tags for which it is held whatever settles (the list's length counts
 pairs); of the tags that are kept; of the features that the rules read, of those among them that
-have windows and were touched, and of the records of their turns. Last the scores block of the
-models that were touched, whose scores are held for tags; 0: there are none."""
+have windows and were touched, and of the records of their turns. Then the scores block of the
+models that were touched, whose scores are held for tags; 0: there are none. Last the scope of what
+settles if a look leaves all those scores as they were; 0: nothing does."""
 
 TURN_WORDS = 3
 TURN_FEATURE, TURN_PROGRAM, TURN_WHEN = range(TURN_WORDS)

@@ -145,14 +145,23 @@ def has_score(plan: Plan, scratch: Scratch, record: int) -> bool:
 
 
 @inlined
-def look(machine: Machine, scores: int, slot: int, now_ms: int) -> None:
-    """Score the models of a block, and hold their scores for the tags of the user."""
+def look(machine: Machine, scores: int, slot: int, now_ms: int) -> bool:
+    """Score the models of a block, and hold their scores for the tags of the user.
+
+    Returns whether a score that is held has changed; most users are visitors, who have none.
+    """
     memory, ints = machine.memory, machine.plan.ints
     _read(machine, scores, slot, now_ms)
     models = ints[scores + SCORES_MODELS]
+    is_changed = False
     for entry in range(models + 1, models + 1 + ints[models]):
         feature = ints[ints[MODELS] + ints[entry] * MODEL_WORDS + MODEL_FEATURE]
-        memory.rows_float[_held_at(machine, feature, slot)] = machine.scratch[VALUES + feature]
+        at = _held_at(machine, feature, slot)
+        held, score = memory.rows_float[at], machine.scratch[VALUES + feature]
+        is_missing = math.isnan(held) and math.isnan(score)
+        is_changed = is_changed or not (held == score or is_missing)
+        memory.rows_float[at] = score
+    return bool(is_changed)
 
 
 @inlined

@@ -21,6 +21,7 @@ from flows.plan_words import (
     SCOPE_STAYS,
     SCOPE_TAGS,
     SCOPE_TURNS,
+    SCOPE_UNSCORED,
     SCOPE_WINDOWS,
     SWEEP_READS,
     SWEEP_TURNS,
@@ -70,7 +71,8 @@ def settle_all(machine: Machine, slot: int, now_ms: int, offset: int) -> int:
     """
     memory, plan = machine.memory, machine.plan
     scope = plan.ints[ALL_TAGS]
-    gained = _look_and_settle(machine, scope, slot, now_ms, offset)
+    _look_at(machine, scope, slot, now_ms)
+    gained = _settle(machine, scope, slot, now_ms, offset)
     windows = plan.ints[scope + SCOPE_WINDOWS]
     first = NEVER
     for entry in range(windows + 1, windows + 1 + plan.ints[windows]):
@@ -110,7 +112,8 @@ def settle_looked(machine: Machine, slot: int, now_ms: int) -> int:
     """
     ints = machine.plan.ints
     scope = ints[LOOK_SCOPE]
-    look(machine, ints[LOOK_SCORES], slot, now_ms)
+    if not look(machine, ints[LOOK_SCORES], slot, now_ms):
+        return 0
     gained = _settle(machine, scope, slot, now_ms, NO_OFFSET)
     if ints[ints[scope + SCOPE_TURNS]] != 0 or ints[ints[scope + SCOPE_KEPT]] != 0:
         sweep_at = slot * ints[ROW_WORDS] + SWEEP_AT
@@ -181,7 +184,10 @@ def settle_touched(
     sweep still comes and finds nothing turned.
     """
     memory, plan = machine.memory, machine.plan
-    gained = _look_and_settle(machine, scope, slot, now_ms, offset)
+    scope = _look_at(machine, scope, slot, now_ms)
+    if scope == 0:
+        return 0
+    gained = _settle(machine, scope, slot, now_ms, offset)
     sweep_at = slot * plan.ints[ROW_WORDS] + SWEEP_AT
     first = memory.rows64[sweep_at]
     windows = plan.ints[scope + SCOPE_WINDOWS]
@@ -196,12 +202,16 @@ def settle_touched(
 
 
 @inlined
-def _look_and_settle(machine: Machine, scope: int, slot: int, now_ms: int, offset: int) -> int:
-    """Settle the tags of a scope, after a look at the models that were touched."""
-    scores = machine.plan.ints[scope + SCOPE_SCORES]
-    if scores != 0:
-        look(machine, scores, slot, now_ms)
-    return _settle(machine, scope, slot, now_ms, offset)
+def _look_at(machine: Machine, scope: int, slot: int, now_ms: int) -> int:
+    """Look at the models of a scope that were touched; the scope of what can have turned, or 0.
+
+    A look that leaves the scores as they were turns nothing by itself.
+    """
+    ints = machine.plan.ints
+    scores = ints[scope + SCOPE_SCORES]
+    if scores != 0 and not look(machine, scores, slot, now_ms):
+        return int(ints[scope + SCOPE_UNSCORED])
+    return int(scope)
 
 
 @compiled

@@ -274,9 +274,24 @@ LEARNING = (
     Fault(
         name="an event is no look",
         module="flows/tags.py",
-        sound="        look(machine, scores, slot, now_ms)\n",
-        broken="        pass\n",
+        sound="if scores != 0 and not look(machine, scores, slot, now_ms):",
+        broken="if scores != 0 and now_ms < 0:",
         caught_by=RECOUNT + "[114]",
+    ),
+    Fault(
+        name="a score that changed is taken for one that stands",
+        module="flows/propensity.py",
+        sound="is_changed = is_changed or not (held == score or is_missing)",
+        broken="is_changed = is_changed and not (held == score or is_missing)",
+        caught_by=RECOUNT + "[4]",
+    ),
+    Fault(
+        name="a score that stands keeps all tags from turning",
+        module="flows/plan.py",
+        sound="rest = self.scope(unscored) if is_split else 0",
+        broken="rest = 0",
+        caught_by="tests/test_scores_that_stand.py::test_"
+        "tags_that_read_what_an_event_changes_settle_though_the_score_stands",
     ),
     Fault(
         name="a complement is what it is the complement of",
