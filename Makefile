@@ -46,7 +46,7 @@ bench-models: $(STAMP)  ## how good propensities are: a real shop, then simulate
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m bench.models
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m bench.model_truth
 
-chaos: $(STAMP) servers  ## kill the engine, Redis and the broker, hundreds of times (25 minutes)
+chaos: $(STAMP) servers  ## kill the engine, Redis and the broker, hundreds of times (40 minutes)
 	$(BIN)/python -m tests.chaos
 
 pages: $(STAMP)  ## write again what is generated: schemas, tables of the docs, contracts

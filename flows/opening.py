@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Event
@@ -95,10 +96,14 @@ def kept(leases: Leases, partition: int, owner: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        done.set()
-        renewing.result()
+        end(renewing, done)
         with suppress(OSError, StoreError):
             leases.release(partition, owner)
         raise
-    finally:
-        done.set()
+    end(renewing, done)
+
+
+def end(renewing: Future[None], done: Event) -> None:
+    """Let no renewal come after this: it would take the lease again that was given back."""
+    done.set()
+    renewing.result()

@@ -194,3 +194,26 @@ def test_a_lease_is_kept_while_its_partition_is_opened_and_given_back_if_that_fa
         raise OSError("away")
     assert store.acquire(0, "second") == 0
     store.close()
+
+
+class SlowLeases:
+    """Leases whose home takes its time to answer; counts the renewals that it has answered."""
+
+    def __init__(self) -> None:
+        self.renewed_count = 0
+
+    def acquire(self, partition: int, owner: str) -> int:
+        time.sleep(RENEW_SECONDS / 2)
+        self.renewed_count += 1
+        return 0
+
+    def release(self, partition: int, owner: str) -> None:
+        raise AssertionError("nothing failed")
+
+
+def test_no_renewal_of_a_lease_comes_once_its_partition_is_open() -> None:
+    leases = SlowLeases()
+    with kept(leases, 0, "first"):
+        time.sleep(RENEW_SECONDS * 1.25)
+        assert leases.renewed_count == 0
+    assert leases.renewed_count == 1
