@@ -12,6 +12,7 @@ from config.schema import Config, Model
 from flows.compare import Collected, Comparison, Entry, carrying, contest_of, no_contest
 from flows.console import note_compiling, progress, stopping
 from flows.contenders import Configured, of_river
+from flows.examples import version_text
 from flows.judged import Closed, Gathering
 from flows.partition import Engine
 from flows.replay import ReplayOptions, replay
@@ -36,13 +37,13 @@ def gather_events(config: Config, events: tuple[str, ...]) -> Gathering:
         for closed in decided.closed:
             for index in np.unique(closed.model).tolist():
                 rows = closed.rows_of(index)
-                users, versions = closed.user, closed.version
+                users, versions = closed.user, closed.version.tolist()
                 one = Closed(
                     users=[users[row].decode() for row in rows.tolist()],
                     sampled_ms=closed.sampled_ms[rows],
                     outcomes=closed.outcome[rows],
                     scores=closed.score[rows],
-                    versions=[versions[row] for row in rows.tolist()],
+                    versions=[version_text(versions[row]) for row in rows.tolist()],
                     tags=closed.tags[rows],
                 )
                 gathering.add(names[index], one)

@@ -16,6 +16,7 @@ from flows.example_lines import gather_lines
 from flows.exits import DONE, USAGE, WORLD, run_command
 from flows.judged import Judged, complement_of
 from flows.learn_quality import quality_of
+from flows.model_runs import gather_events
 from tests.scored_lines import TIERS, UNSCORED_WEEKS, example_lines
 from tests.simulated import simulated
 
@@ -152,6 +153,34 @@ def test_a_folder_that_cannot_be_made_is_told_before_the_log_is_read(
     taken.touch()
     assert run_command(beckon, ["models", "evaluate", "none.jsonl", "--out", str(taken)]) == WORLD
     assert "taken: File exists" in capsys.readouterr().err
+
+
+def test_examples_of_a_log_and_of_its_output_tell_of_the_same_versions(tmp_path: Path) -> None:
+    events, examples = tmp_path / "events.jsonl", tmp_path / "examples.jsonl"
+    events.write_bytes(b"".join(line + b"\n" for line in simulated(users=1500, days=60).lines))
+    command = ["replay", str(events), "--triggers", str(tmp_path / "sent"), "--examples"]
+    assert run_command(beckon, [*command, str(examples)]) == DONE
+    config = load()
+    tags = [tag.name for tag in config.tags]
+    model = next(one for one in config.models if one.name == "purchase_7d")
+    reports = [
+        report_of(model, gathered.judged(model.name), config.tags)
+        for gathered in (
+            gather_events(config, (str(events),)),
+            gather_lines([str(examples)], tags),
+        )
+    ]
+    assert reports[0].version_count > 10
+    told = [
+        [
+            (part.name, part.quality.example_count, part.quality.outcome_share)
+            for part in one.versions
+        ]
+        for one in reports
+    ]
+    assert told[0]
+    assert told[0] == told[1]
+    assert reports[0].example_count == reports[1].example_count
 
 
 def test_scores_that_are_missing_stay_out_of_every_figure(judged: Judged) -> None:
